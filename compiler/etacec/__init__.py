@@ -1,0 +1,1 @@
+"""The etace compiler: `.etace` text in, a readable JAX module out."""

@@ -1,0 +1,1 @@
+"""etace: run potentials of the Atomic Cluster Expansion (ACE) family."""
