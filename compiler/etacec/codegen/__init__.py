@@ -1,0 +1,1 @@
+"""Model graph to text: the generated JAX module. Knows nothing of sympy."""

@@ -1,0 +1,1 @@
+"""Formulas of transforms and envelopes: our own nodes, folded as they are built, never eval'ed."""

@@ -1,0 +1,1 @@
+"""What a file means: names resolved, units gone, numbers only; and whether it is physics."""

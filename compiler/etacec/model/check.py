@@ -1,0 +1,145 @@
+"""The physics: a spec that reads well may still be no potential. Errors E4, warnings W6."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from etacec.diagnostics import Report, Span, shown
+from etacec.formula.nodes import evaluate
+from etacec.model.files import Files, NoFile
+from etacec.model.spec import OneBody, Radial, Readout, Spec
+
+GRID = 400  # distances at which a formula must be finite
+
+
+def check(spec: Spec, files: Files, report: Report, file: str) -> None:
+    _bonds(spec, report, Span(file))
+    if report.errors:
+        return
+    for radial in spec.radials:
+        _curves(spec, radial, report)
+        _channels(spec, radial, report)
+        _load(radial, (len(radial.channels), radial.polynomials.count, len(spec.species) ** 2), files, report, file)
+    for p in spec.potentials:
+        if isinstance(p, Readout):
+            _readout(spec, p, report)
+    _unused(spec, report)
+
+
+def _bonds(spec: Spec, report: Report, span: Span) -> None:
+    for name, b in zip(spec.bond_names(), spec.bonds, strict=True):
+        if b.rin < 0:
+            report.add("E409", f"bond {name}: rin is negative ({_a(b.rin)})", span)
+        if b.rin >= b.r0:
+            report.add("E409", f"bond {name}: rin = {_a(b.rin)} must be below r0 = {_a(b.r0)}", span, help="set `r0` or `rin` of this bond")
+        if b.r0 >= b.rcut:
+            report.add("E409", f"bond {name}: r0 = {_a(b.r0)} must be below rcut = {_a(b.rcut)}", span, help="set `r0` or `rcut` of this bond")
+        if b.rcut > 100:
+            report.add("E409", f"bond {name}: rcut = {_a(b.rcut)} is too long for a local potential", span, help="the limit is 100 Å")
+
+
+def _a(x: Fraction) -> str:
+    return f"{float(x):.6g} Å"
+
+
+def _curves(spec: Spec, radial: Radial, report: Report) -> None:
+    """Finite between rin and rcut; y within [-1, 1], where the polynomials are meant to live."""
+    low = high = 0.0
+    for name, b in zip(spec.bond_names(), spec.bonds, strict=True):
+        lengths = {f"bond.{k}": float(getattr(b, k)) for k in ("rin", "r0", "rcut")}
+        first = max(float(b.rin), 1e-3 * float(b.rcut))
+        r = np.linspace(first, float(b.rcut), GRID + 1)[:-1]
+        y = np.broadcast_to(evaluate(radial.transform.formula, {"r": r, **lengths}), r.shape)
+        e = np.broadcast_to(evaluate(radial.envelope.formula, {"r": r, "y": y, **lengths}), r.shape)
+        for what, values in (("transform", y), ("envelope", e)):
+            bad = ~np.isfinite(values)
+            if bad.any():
+                at = f"r = {r[bad][0]:.3g} Å of bond {name}"
+                report.add("E410", f"the {what} of `{radial.name}` is not a finite number at {at}", radial.span)
+                return
+        low, high = min(low, float(y.min())), max(high, float(y.max()))
+    if low < -1 - 1e-9 or high > 1 + 1e-9:
+        report.add(
+            "W605", f"the transform of `{radial.name}` runs from {low:.3g} to {high:.3g}", radial.span,
+            help="polynomials are tame on [-1, 1] only",
+        )  # fmt: skip
+
+
+def _channels(spec: Spec, radial: Radial, report: Report) -> None:
+    """More channels with one l than polynomials cannot be independent."""
+    at = radial.binders.index("l") if "l" in radial.binders else None
+    groups: dict[int, int] = {}
+    for c in radial.channels:
+        key = -1 if at is None else c[at]
+        groups[key] = groups.get(key, 0) + 1
+    most = max(groups.values())
+    folded = len(spec.species) if radial.weights.init == "one_hot" else 1
+    count = radial.polynomials.count * folded
+    if most > count:
+        report.add(
+            "W601", f"`{radial.name}` has {most} channels, but only {count} are independent", radial.span,
+            help=f"likely linear dependence: use at least {-(-most // folded)} polynomials",
+        )  # fmt: skip
+
+
+def _load(radial: Radial, shape: tuple[int, ...], files: Files, report: Report, file: str) -> None:
+    if radial.weights.init != "load":
+        return
+    check_array(radial.weights.load, shape, files, radial.span, report, file)
+
+
+def check_array(
+    name: str, shape: tuple[int, ...], files: Files, span: Span, report: Report, file: str
+) -> None:
+    try:
+        array = files.array(name, span.file or file)
+    except NoFile as error:
+        report.add("E507", f"cannot load `{shown(name)}`: {error}", span)
+        return
+    if array.shape != shape:
+        report.add("E508", f"`{shown(name)}` has shape {array.shape}, and {shape} is needed", span)
+
+
+def _readout(spec: Spec, readout: Readout, report: Report) -> None:
+    if readout.kind == "readout":
+        basis = next(b for b in spec.bases if b.name == readout.source)
+        if 0 not in basis.L or len(basis.L) > 1:
+            wanted = ", ".join(str(v) for v in basis.L)
+            report.add(
+                "E411", f"`{readout.name}` is an energy, but `{basis.name}` has L = {wanted}", readout.span,
+                help="an energy is read from a basis with L = 0",
+            )  # fmt: skip
+        return
+    radial = next(r for r in spec.radials if r.name == readout.source)
+    if "l" in radial.binders and any(c[radial.binders.index("l")] for c in radial.channels):
+        report.add(
+            "E412", f"`{readout.name}` sums `{radial.name}` over neighbours, but it has l > 0", readout.span,
+            help="a pair term takes a radial with n only",
+        )  # fmt: skip
+    if len(spec.species) > 1 and radial.weights.init == "one_hot":
+        report.add(
+            "W602", f"pair columns of `{readout.name}` are not all independent", readout.span,
+            help="centre {0} with neighbour {1} gives the same sum as centre {1} with neighbour {0}".format(*spec.species),
+        )  # fmt: skip
+
+
+def _unused(spec: Spec, report: Report) -> None:
+    terms = {name for m in spec.models for _, name in m.terms}
+    used = {p.source for p in spec.potentials if isinstance(p, Readout)}
+    in_basis = {b.radial for b in spec.bases} | {b.angular for b in spec.bases}
+    root = "."  # names of used files carry a dot: a preset may offer more than is taken
+    for p in spec.potentials:
+        if p.name not in terms and root not in p.name:
+            kind = "onebody" if isinstance(p, OneBody) else p.kind
+            report.add("W603", f"{kind} `{p.name}` is in no model", p.span)
+    for b in spec.bases:
+        if b.name not in used and root not in b.name:
+            report.add("W604", f"basis `{b.name}` is not read out", b.span)
+    for r in spec.radials:
+        if r.name not in used and r.name not in in_basis and root not in r.name:
+            report.add("W604", f"radial `{r.name}` is not used", r.span)
+    for a in spec.angulars:
+        if a.name not in in_basis and root not in a.name:
+            report.add("W604", f"angular `{a.name}` is not used", a.span)

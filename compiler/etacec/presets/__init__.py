@@ -1,0 +1,1 @@
+"""Model families as `.etace` files: their params are their arguments."""

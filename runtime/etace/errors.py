@@ -1,0 +1,25 @@
+"""Mistakes a user can make and mend.
+
+Every message is one clear line (or a short paragraph) that names the thing that is wrong, what was
+found, and where possible what to do. A bug of ours is an `AssertionError`, never one of these.
+"""
+
+
+class EtaceError(Exception):
+    """Base class of all errors that etace raises about its input."""
+
+
+class StructureError(EtaceError):
+    """A structure that cannot be evaluated. Messages count atoms from 0, as ASE does."""
+
+
+class PrecisionError(EtaceError):
+    """The dtype of an array, of a module and the mode of JAX do not agree."""
+
+
+class ModelFileError(EtaceError):
+    """A model file that cannot be read or written."""
+
+
+class ParameterError(EtaceError):
+    """A parameter of a model or of a function with a wrong value or shape."""

@@ -1,0 +1,284 @@
+"""All pairs of atoms closer than a cutoff, periodic images included.
+
+vesin does the search. It is fast, but it ends the process (SIGFPE) on flat sparse cells, and it
+trusts its input; so everything is checked first, and it is handed an equivalent problem that it
+solves well:
+
+* atoms wrapped into the cell along the periodic directions;
+* directions without periodicity completed by unit vectors orthogonal to the rest, empty gaps wider
+  than the cutoff closed up (no pair reaches across one), the box two cutoffs wider than the atoms;
+* a search radius, at least the cutoff, for which vesin can lay its grid (`_grid_is_safe`).
+
+Vectors are then computed anew from the caller's own positions and shifts, and filtered.
+Indices of atoms count from 0, in results and in messages, as in ASE.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from vesin import NeighborList
+
+from etace.errors import StructureError
+
+MAX_COORDINATE = 1e8  # Å; beyond it float64 resolves less than 1e-8 Å
+MIN_HEIGHT = 1e-6  # Å, between opposite faces of a periodic cell
+MIN_DISTANCE = 1e-6  # Å; closer atoms are taken for the same place
+MAX_PAIRS = 2e8  # about 10 GB
+MAX_IMAGES = 3e8  # cells visited by the search; reached only by needle-shaped cells
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Directed pairs, both (i, j, S) and (j, i, -S), in ascending order of (i, j, S).
+
+    i, j: [edges], centre and neighbour; i == j for an atom and its own image
+    shift: [edges, 3], integers; r_ij = x_j - x_i + shift @ cell, cell vectors are rows
+    r: [edges], Å, |r_ij|
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    shift: np.ndarray
+    r: np.ndarray
+
+
+def neighbour_list(
+    positions: ArrayLike, cell: ArrayLike, pbc: ArrayLike, cutoff: float
+) -> Neighbours:
+    """All directed pairs with r < cutoff, strictly.
+
+    positions: [N, 3], Å, anywhere (atoms may lie outside the cell); N may be 0
+    cell: [3, 3], Å, vectors are rows, either handedness; a row along which the structure is not
+        periodic may be anything, also zero
+    pbc: [3] or one bool; periodic along each cell vector
+    cutoff: Å; no pairs if it is 0 or less
+
+    Raises StructureError: wrong shapes; a number that is not finite or beyond 1e8 Å; a periodic
+    cell flatter than 1e-6 Å or extremely skewed; two atoms closer than 1e-6 Å; more than about 2e8
+    pairs.
+    """
+    x, cell, pbc = _checked(positions, cell, pbc)
+    if not np.isfinite(cutoff):
+        raise StructureError(f"the cutoff must be a finite length in Å, found {cutoff}")
+    if len(x) == 0 or cutoff <= 0:
+        none = np.zeros(0, dtype=np.int64)
+        return Neighbours(none, none, np.zeros((0, 3), dtype=np.int32), np.zeros(0))
+    i, j, shift = _search(x, cell, pbc, float(cutoff))
+    pairs = within(Neighbours(i, j, shift, _distances(x, cell, i, j, shift)), cutoff)
+    _check_distances(pairs)
+    order = np.argsort(_keys(pairs.i, pairs.j, pairs.shift, len(x)))
+    return _take(pairs, order)
+
+
+def within(pairs: Neighbours, cutoff: ArrayLike) -> Neighbours:
+    """The pairs with r < cutoff, strictly, in the same order. cutoff: one or [edges], Å."""
+    inside = pairs.r < cutoff
+    return pairs if inside.all() else _take(pairs, np.flatnonzero(inside))
+
+
+def reverse_index(pairs: Neighbours, n_atoms: int) -> np.ndarray:
+    """[edges]: where (j, i, -S) stands in the list, for every pair (i, j, S).
+
+    pairs: sorted, as `neighbour_list` makes them, and closed under reversal.
+    """
+    # Sorting the reversed list gives the list itself, and reversing twice does nothing: the
+    # permutation that sorts is its own inverse and so is the answer.
+    reverse = np.argsort(_keys(pairs.j, pairs.i, -pairs.shift, n_atoms))
+    assert np.array_equal(pairs.i[reverse], pairs.j), "the neighbour list misses a reversed pair"
+    assert np.array_equal(reverse[reverse], np.arange(len(reverse))), (
+        "a reversed pair is not unique"
+    )
+    return reverse
+
+
+def _take(pairs: Neighbours, which: np.ndarray) -> Neighbours:
+    return Neighbours(pairs.i[which], pairs.j[which], pairs.shift[which], pairs.r[which])
+
+
+def _checked(
+    positions: ArrayLike, cell: ArrayLike, pbc: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x = np.asarray(positions, dtype=np.float64)
+    x = x.reshape(0, 3) if x.size == 0 else x
+    cell = np.asarray(cell, dtype=np.float64)
+    pbc = np.asarray(pbc, dtype=bool)
+    if x.ndim != 2 or x.shape[1] != 3:
+        raise StructureError(f"positions must have the shape [atoms, 3], found {list(x.shape)}")
+    if cell.shape != (3, 3):
+        raise StructureError(f"the cell must have the shape [3, 3], found {list(cell.shape)}")
+    if pbc.shape not in ((), (3,)):
+        raise StructureError(f"pbc must be one or three booleans, found shape {list(pbc.shape)}")
+    pbc = np.array(np.broadcast_to(pbc, 3))
+    wrong = np.flatnonzero(~(np.abs(x) <= MAX_COORDINATE).all(axis=1))  # also finds NaN
+    if len(wrong):
+        a = wrong[0]
+        raise StructureError(
+            f"atom {a} is at {x[a].tolist()}: coordinates must be finite and within "
+            f"{MAX_COORDINATE:g} Å"
+        )
+    wrong = np.flatnonzero(pbc & ~(np.abs(cell) <= MAX_COORDINATE).all(axis=1))
+    if len(wrong):
+        d = wrong[0]
+        raise StructureError(
+            f"cell vector {d} is {cell[d].tolist()}: it must be finite and within "
+            f"{MAX_COORDINATE:g} Å"
+        )
+    return x, cell, pbc
+
+
+def _search(
+    x: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs (i, j, shift) in any order: all with r < cutoff, and perhaps some beyond."""
+    frame, heights = _complete(cell, pbc)
+    lattice = np.where(pbc[:, None], cell, 0.0)
+    scale = max(np.abs(x).max(), np.abs(lattice).max())
+    cutoff = cutoff * (1 + 1e-9) + 1e-13 * scale  # room for the rounding below
+
+    wraps = np.where(pbc, np.floor(x @ np.linalg.inv(frame)), 0.0)
+    x = x - wraps @ lattice
+    height = np.where(pbc, heights, 0.0)
+    radius = cutoff
+    while True:
+        box, moved = frame.copy(), x.copy()
+        for d in np.flatnonzero(~pbc):
+            across = _close_gaps(x @ frame[d], 1.5 * radius)
+            moved += (across - x @ frame[d])[:, None] * frame[d]
+            height[d] = across.max() + 2 * radius
+            box[d] *= height[d]
+        if _grid_is_safe(height / radius):
+            break
+        radius *= 1.25
+    _check_effort(moved, box, height, pbc, radius)
+
+    i, j, shift = NeighborList(cutoff=radius, full_list=True).compute(
+        points=moved, box=box, periodic=True, quantities="ijS"
+    )
+    i, j = i.astype(np.int64), j.astype(np.int64)
+    if wraps.any():
+        if np.abs(wraps).max() > 1e9:
+            shift = shift.astype(np.int64)
+        wraps = wraps.astype(shift.dtype)
+        for axis in range(3):
+            shift[:, axis] += wraps[i, axis] - wraps[j, axis]
+    return i, j, shift
+
+
+def _complete(cell: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The periodic rows, completed by orthonormal ones; distances between opposite faces, Å."""
+    frame = np.eye(3)
+    if pbc.any():
+        frame[pbc] = cell[pbc]
+        # the last columns of Q span what is orthogonal to the periodic rows
+        frame[~pbc] = np.linalg.qr(cell[pbc].T, mode="complete")[0].T[pbc.sum() :]
+    try:
+        heights = 1 / np.linalg.norm(np.linalg.inv(frame), axis=0)
+    except np.linalg.LinAlgError:
+        heights = np.zeros(3)
+    flat = np.flatnonzero(pbc & (heights < np.maximum(MIN_HEIGHT, 1e-13 * np.abs(frame).max())))
+    if len(flat):
+        d = flat[0]
+        raise StructureError(
+            f"the structure is periodic along cell vector {d}, {cell[d].tolist()} Å, but that "
+            "vector is zero or lies in the span of the others; set the cell, or pbc to False"
+        )
+    return frame, heights
+
+
+def _close_gaps(x: np.ndarray, widest: float) -> np.ndarray:
+    """Coordinates from 0 up, in the same order, gaps between successive ones at most `widest`."""
+    order = np.argsort(x, kind="stable")
+    gaps = np.diff(x[order])
+    if len(gaps) == 0 or gaps.max() <= widest:
+        return x - x.min()
+    closed = np.zeros_like(x)
+    closed[order[1:]] = np.cumsum(np.minimum(gaps, widest))
+    return closed
+
+
+def _grid_is_safe(cells: np.ndarray) -> bool:
+    """Whether vesin can lay its grid. cells: [3], real, box height / search radius.
+
+    It scales the grid down to 1e5 cells in all, keeping its proportions, and divides by zero if
+    that leaves less than one cell in a direction (vesin 0.6.2).
+    """
+    cells = np.maximum(cells, 1)
+    total = float(np.prod(cells))
+    return total < 5e4 or (total < 1e15 and bool((cells * (1e5 / total) ** (1 / 3) >= 4).all()))
+
+
+def _check_effort(
+    x: np.ndarray, box: np.ndarray, height: np.ndarray, pbc: np.ndarray, radius: float
+) -> None:
+    """Refuse what would fill the memory: pairs estimated from the density in cells of the grid."""
+    n = np.maximum(np.floor(height / radius), 1)
+    images = min(float(np.prod(n)), 1e5) * float(np.prod(2 * np.ceil(radius * n / height) + 1))
+    ids = np.floor((x @ np.linalg.inv(box)) * n) @ np.array([1, n[0], n[0] * n[1]])
+    counts = np.unique(ids, return_counts=True)[1].astype(np.float64)
+    volume = np.prod(height / n)  # of one grid cell, at least: a skewed one is larger
+    volume = max(volume, abs(np.linalg.det(box / n[:, None])))
+    pairs = 4 / 3 * np.pi * radius**3 / volume * float((counts**2).sum())
+    if pairs > MAX_PAIRS:
+        raise StructureError(
+            f"about {pairs:.0e} pairs of neighbours would lie within {radius:.3g} Å (limit "
+            f"{MAX_PAIRS:.0e}): check the cell and the unit of the positions ({len(x)} atoms, "
+            f"height of the cell along periodic directions {[float(f'{h:.3g}') for h in height[pbc]]} Å)"
+        )
+    if images > MAX_IMAGES:
+        raise StructureError(
+            "the cell is so skewed that the search for neighbours would visit "
+            f"{images:.0e} cells; choose shorter cell vectors of the same lattice"
+        )
+
+
+def _distances(
+    x: np.ndarray, cell: np.ndarray, i: np.ndarray, j: np.ndarray, shift: np.ndarray
+) -> np.ndarray:
+    """|r_ij|, Å; bit for bit the same for (i, j, S) and (j, i, -S)."""
+    square = np.zeros(len(i))
+    s = [(d, shift[:, d].astype(np.float64)) for d in range(3)]
+    s = [(d, along) for d, along in s if along.any()]
+    for c in range(3):
+        # term by term: a matrix product may round the two directions differently
+        own = np.ascontiguousarray(x[:, c])
+        r = own[j] - own[i]
+        offset = np.zeros(len(i))
+        for d, along in s:
+            if cell[d, c] != 0:
+                offset += along * cell[d, c]
+        r += offset
+        square += r * r
+    return np.sqrt(square)
+
+
+def _check_distances(pairs: Neighbours) -> None:
+    same = np.flatnonzero(pairs.r < MIN_DISTANCE)
+    if len(same):
+        e = same[0]
+        i, j = sorted((int(pairs.i[e]), int(pairs.j[e])))
+        image = f" (an image, shift {pairs.shift[e].tolist()})" if pairs.shift[e].any() else ""
+        raise StructureError(
+            f"atom {i} and atom {j}{image} are at the same place ({pairs.r[e]:.1e} Å apart)"
+        )
+
+
+def _keys(i: np.ndarray, j: np.ndarray, shift: np.ndarray, n_atoms: int) -> np.ndarray:
+    """[edges], integers in the order of (i, j, S), the same scale for a list and its reverse."""
+    if len(i) == 0:
+        return np.zeros(0, dtype=np.int64)
+    most = [int(np.abs(shift[:, d]).max()) for d in range(3)]
+    if n_atoms**2 * math.prod(2 * m + 1 for m in most) < 2**62:
+        key: np.ndarray = i * n_atoms + j
+        for d, m in enumerate(most):
+            if m:
+                key *= 2 * m + 1
+                key += shift[:, d]
+                key += m
+        return key
+    # Shifts so large that the key overflows (atoms very far outside the cell): rank them first. The
+    # ranks are taken among S and -S together, so that a list and its reverse agree.
+    both = np.unique(np.concatenate([shift, -shift]), axis=0, return_inverse=True)
+    ranks = both[1].reshape(-1)[: len(i)]
+    return (i * n_atoms + j) * len(both[0]) + ranks

@@ -1,0 +1,245 @@
+"""Potential: what a generated module defines for each of its models. Pure functions on pytrees.
+
+All functions take `params`, a dict block -> arrays as `init` makes it, and an `AtomGraph`; all can be
+jitted, differentiated and vmapped. float64 needs JAX in 64-bit mode (`with jax.enable_x64(True):`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from etace import derive
+from etace.derive import Results, Rows
+from etace.errors import ParameterError
+from etace.graph import AtomGraph
+from etace.precision import require
+
+Params = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """A readout or pair term: E_i = factor * sum_k W[k; Z_i] B[k](i).
+
+    edges: (params, graph) -> [N, K, F], whose sum over neighbours is A
+    basis: A [N, F] -> B [N, functions]
+    labels: one text per function, such as `(n=1, l=0)(n=2, l=0)`; a `; 1` at the end counts couplings
+    """
+
+    block: str
+    factor: float
+    learnable: bool
+    labels: Sequence[str]
+    edges: Callable[[Params, AtomGraph], jax.Array]
+    basis: Callable[[jax.Array], jax.Array]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A onebody term: E_i = factor * E0[Z_i]; learnable: one column per species."""
+
+    block: str
+    factor: float
+    learnable: bool
+
+
+@dataclass(frozen=True)
+class LinearParameter:
+    """One linear parameter: its place is its index in `Potential.linear_parameters`."""
+
+    block: str
+    species: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.block}[{self.species}{'; ' + self.function if self.function else ''}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Potential:
+    """One model of a generated module.
+
+    species: in the order of the parameter arrays; cutoffs: [species, species], Å
+    blocks: parameter blocks this model reads, with the shape of every array
+    """
+
+    name: str
+    species: tuple[str, ...]
+    cutoffs: np.ndarray
+    dtype: str
+    terms: tuple[Linear | Constant, ...]
+    blocks: Mapping[str, Mapping[str, tuple[int, ...]]]
+    starts: Callable[[int], dict[str, dict[str, np.ndarray]]]
+    sites: Callable[[Params, AtomGraph], jax.Array]
+    doc: str = field(default="", repr=False)
+
+    # ------------------------------------------------------------ parameters
+
+    def init(self, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
+        """Learnable parameters at their starts: numpy arrays in the model's dtype."""
+        every = self.starts(seed)
+        return {block: every[block] for block in self.blocks}
+
+    def check(self, params: Params) -> None:
+        """Raises ParameterError: a block or array is missing, unknown or of another shape."""
+        for block in params:
+            if block not in self.blocks:
+                raise ParameterError(f"unknown parameter block `{block}`; there is: {_list(self.blocks)}")
+        for block, arrays in self.blocks.items():
+            if block not in params:
+                raise ParameterError(f"parameter block `{block}` is missing")
+            for name in params[block]:
+                if name not in arrays:
+                    raise ParameterError(f"unknown parameter `{block}.{name}`; there is: {_list(arrays)}")
+            for name, shape in arrays.items():
+                if name not in params[block]:
+                    raise ParameterError(f"parameter `{block}.{name}` is missing")
+                found = tuple(np.shape(params[block][name]))
+                if found != shape:
+                    raise ParameterError(f"parameter `{block}.{name}` has shape {found}, not {shape}")
+
+    @cached_property
+    def linear_parameters(self) -> tuple[LinearParameter, ...]:
+        """Names of the linear parameters: terms in the order written, species-major inside."""
+        out = []
+        for term in self.terms:
+            if not term.learnable:
+                continue
+            labels = term.labels if isinstance(term, Linear) else [""]
+            out += [LinearParameter(term.block, s, label) for s in self.species for label in labels]
+        return tuple(out)
+
+    @property
+    def length_basis(self) -> int:
+        """Number of linear parameters P."""
+        return sum(self.lengths.values())
+
+    @cached_property
+    def lengths(self) -> dict[str, int]:
+        """Number of linear parameters of each term; 0 for a frozen one."""
+        n = len(self.species)
+        sizes = {t.block: len(t.labels) if isinstance(t, Linear) else 1 for t in self.terms}
+        return {t.block: sizes[t.block] * n if t.learnable else 0 for t in self.terms}
+
+    def get_linear_parameters(self, params: Params) -> np.ndarray:
+        """[P], a copy, in the order of `linear_parameters`."""
+        parts = [
+            np.asarray(params[t.block][_array(t)]).T.ravel() for t in self.terms if t.learnable
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, self.dtype)
+
+    def set_linear_parameters(self, params: Params, values: Any) -> dict[str, dict[str, Any]]:
+        """New params with these linear parameters; values: [P]. The old ones are left as they are."""
+        values = np.asarray(values)
+        if values.shape != (self.length_basis,):
+            raise ParameterError(f"{self.length_basis} linear parameters are needed, not {values.shape}")
+        out = {block: dict(arrays) for block, arrays in params.items()}
+        start = 0
+        for t in self.terms:
+            size = self.lengths[t.block]
+            if size:
+                shape = self.blocks[t.block][_array(t)]
+                part = values[start : start + size].reshape(shape[::-1]).T
+                out[t.block][_array(t)] = np.ascontiguousarray(part, self.dtype)
+            start += size
+        return out
+
+    @property
+    def cutoff_radius(self) -> float:
+        """The longest cutoff of any bond, Å."""
+        return float(self.cutoffs.max())
+
+    # ------------------------------------------------------------ evaluation
+
+    def site_energies(self, params: Params, graph: AtomGraph) -> jax.Array:
+        """E_i: [N], eV."""
+        require(self.dtype, params=params, graph=graph)
+        return self.sites(params, graph)
+
+    def energy(self, params: Params, graph: AtomGraph) -> jax.Array:
+        """E: scalar, or [S] for a batch, eV."""
+        return graph.per_structure(self.site_energies(params, graph))
+
+    def energy_forces_virial(self, params: Params, graph: AtomGraph) -> Results:
+        """Energy, energies per atom, forces and virial (see `derive`)."""
+        require(self.dtype, params=params, graph=graph)
+        return derive.energy_forces_virial(self.sites, params, graph)
+
+    def site_basis(self, params: Params, graph: AtomGraph) -> jax.Array:
+        """B[k](i) of all learnable readouts and pairs, one after the other: [N, functions].
+
+        The same functions serve every centre species; `design_rows` resolves them by species.
+        """
+        require(self.dtype, params=params, graph=graph)
+        parts = [
+            t.factor * t.basis(jnp.sum(t.edges(params, graph), axis=1))
+            for t in self.terms
+            if isinstance(t, Linear) and t.learnable
+        ]
+        if not parts:
+            return jnp.zeros((graph.n_atoms, 0), self.dtype)
+        mask = jnp.asarray(graph.atom_mask)[:, None]
+        return jnp.where(mask, jnp.concatenate(parts, axis=-1), 0)
+
+    def energy_rows(self, params: Params, graph: AtomGraph) -> jax.Array:
+        """dE / d(linear parameters): [P], or [S, P] for a batch."""
+        require(self.dtype, params=params, graph=graph)
+        return jnp.concatenate([self._energy_part(t, params, graph) for t in self._open], axis=-1)
+
+    def design_rows(self, params: Params, graph: AtomGraph) -> Rows:
+        """Energy, forces and virial per linear parameter; frozen terms have no columns.
+
+        E = fixed + energy @ c with c the linear parameters, and the same for forces and virial.
+        """
+        require(self.dtype, params=params, graph=graph)
+        parts = [self._rows_part(t, params, graph) for t in self._open]
+        return Rows(*(jnp.concatenate([p[k] for p in parts], axis=-1) for k in range(3)))
+
+    def fixed(self, params: Params) -> dict[str, dict[str, Any]]:
+        """The params with all linear parameters set to 0: what is left is no column's."""
+        return self.set_linear_parameters(params, np.zeros(self.length_basis))
+
+    @property
+    def _open(self) -> list[Linear | Constant]:
+        found = [t for t in self.terms if t.learnable]
+        if not found:
+            raise ParameterError(f"model `{self.name}` has no linear parameters")
+        return found
+
+    def _own(self, graph: AtomGraph) -> jax.Array:
+        kinds = jnp.arange(len(self.species), dtype=jnp.int32)
+        own = jnp.asarray(graph.species)[:, None] == kinds
+        return (own & jnp.asarray(graph.atom_mask)[:, None]).astype(self.dtype)
+
+    def _energy_part(self, term: Linear | Constant, params: Params, graph: AtomGraph) -> jax.Array:
+        own = self._own(graph)
+        if isinstance(term, Constant):
+            return term.factor * graph.per_structure(own)
+        B = term.basis(jnp.sum(term.edges(params, graph), axis=1))
+        columns = jnp.einsum("is,ib->isb", own, B).reshape(B.shape[0], -1)
+        return term.factor * graph.per_structure(columns)
+
+    def _rows_part(self, term: Linear | Constant, params: Params, graph: AtomGraph) -> Rows:
+        if isinstance(term, Constant):
+            energy = self._energy_part(term, params, graph)
+            forces = jnp.zeros((graph.n_atoms, 3, len(self.species)), self.dtype)
+            lead = energy.shape[:-1]
+            return Rows(energy, forces, jnp.zeros((*lead, 3, 3, len(self.species)), self.dtype))
+        rows = derive.basis_rows(term.edges, term.basis, params, graph, len(self.species))
+        return Rows(*(term.factor * r for r in rows))
+
+
+
+def _array(term: Linear | Constant) -> str:
+    return "weights" if isinstance(term, Linear) else "energies"
+
+
+def _list(names: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(names)) if names else "none"

@@ -1,0 +1,123 @@
+"""Model files come back as they were written, or not at all."""
+
+import os
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from etace.errors import ModelFileError
+from etace.io import model_file
+from etace.io.model_file import read_model, write_model
+
+TENSORS = {
+    "readout.W": np.linspace(0, 1, 6).reshape(2, 3),
+    "a": np.arange(3, dtype=np.int32),
+    "scalar": np.array(2.5, np.float32),
+    "nothing": np.zeros((0, 3)),
+}
+METADATA = {"name": "Si–O", "species": ["Si", "O"], "numbers": {"b": 1.0, "a": 1e-300}}
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "model.etace.safetensors"
+    write_model(path, TENSORS, METADATA)
+    tensors, metadata = read_model(path)
+    assert metadata == METADATA
+    assert list(tensors) == sorted(TENSORS)
+    for name, value in TENSORS.items():
+        assert tensors[name].dtype == value.dtype
+        assert tensors[name].shape == value.shape
+        np.testing.assert_array_equal(tensors[name], value)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path):
+    write_model(tmp_path / "one", TENSORS, METADATA)
+    write_model(tmp_path / "two", dict(reversed(TENSORS.items())), dict(reversed(METADATA.items())))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_views_of_any_layout_keep_their_values(tmp_path):
+    base = np.arange(24.0).reshape(2, 3, 4)
+    views = {
+        "transposed": base.T,
+        "fortran": np.asfortranarray(base),
+        "strided": base[:, ::2, ::-1],
+        "broadcast": np.broadcast_to(base[0, 0], (3, 4)),
+        "swapped": base.astype(">f8"),
+    }
+    write_model(tmp_path / "m", views, {})
+    for name, value in read_model(tmp_path / "m")[0].items():
+        np.testing.assert_array_equal(value, views[name])
+
+
+def test_an_old_file_is_replaced_also_through_a_link(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    for number in (1, 2):
+        write_model(link, TENSORS, {"number": number})
+        assert read_model(target)[1] == {"number": number}
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step, error):
+    path = tmp_path / "model"
+    write_model(path, TENSORS, {"version": "old"})
+
+    def fail(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model_file.os, step, fail)
+        expected = ModelFileError if isinstance(error, OSError) else KeyboardInterrupt
+        with pytest.raises(expected) as caught:
+            write_model(path, TENSORS, {"version": "new"})
+    assert expected is KeyboardInterrupt or "No space left on device" in str(caught.value)
+    assert os.listdir(tmp_path) == ["model"]
+    assert read_model(path)[1] == {"version": "old"}
+
+
+def test_a_damaged_or_foreign_file_is_an_error_with_its_name(tmp_path):
+    write_model(tmp_path / "whole", TENSORS, METADATA)
+    whole = (tmp_path / "whole").read_bytes()
+    contents = [b"", b"some text, long enough for a header", whole[:-1], whole[:100], whole[:7]]
+    contents += [whole.replace(b"readout", b"\xff\xffadout")]
+    for content in contents:
+        (tmp_path / "bad.file").write_bytes(content)
+        with pytest.raises(ModelFileError, match=r"bad\.file is not a model file") as caught:
+            read_model(tmp_path / "bad.file")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ModelFileError, match=r"cannot read .*missing"):
+        read_model(tmp_path / "missing")
+    with pytest.raises(ModelFileError, match="cannot read"):
+        read_model(tmp_path)
+
+
+def test_files_of_other_programs_and_of_later_versions_are_refused(tmp_path):
+    path = tmp_path / "other"
+    for metadata, message in (
+        (None, "not written by etace"),
+        ({"etace": "{"}, "damaged"),
+        ({"etace": "[1]"}, "damaged"),
+        ({"etace": '{"format": 2, "metadata": {}}'}, "format 2, this etace reads up to 1"),
+    ):
+        safetensors.numpy.save_file({"a": np.zeros(2)}, path, metadata=metadata)
+        with pytest.raises(ModelFileError, match=message):
+            read_model(path)
+
+
+def test_what_a_file_cannot_hold_is_refused_before_writing(tmp_path):
+    for tensors, metadata in (
+        ({"c": np.zeros(2, complex)}, {}),
+        ({"o": np.array([None])}, {}),
+        ({"__metadata__": np.zeros(2)}, {}),
+        ({}, {"x": float("nan")}),
+        ({}, {"x": object()}),
+    ):
+        with pytest.raises(ModelFileError, match="cannot write"):
+            write_model(tmp_path / "m", tensors, metadata)
+    with pytest.raises(ModelFileError, match="cannot write"):
+        write_model(tmp_path / "no such folder" / "m", {}, {})
+    assert os.listdir(tmp_path) == []
