@@ -217,3 +217,32 @@ def constant(energies: Any, graph: AtomGraph) -> jax.Array:
     """E_i = E0[Z_i].  energies: [species], eV; result: [N], eV"""
     own = jnp.asarray(energies).at[graph.species].get(mode="promise_in_bounds")
     return jnp.where(graph.atom_mask, own, 0)
+
+
+# ---------------------------------------------------------------- names of functions
+
+
+def identity(A: jax.Array) -> jax.Array:
+    """A pair term's basis: the pooled radial itself."""
+    return A
+
+
+def channel_labels(channels: Sequence[Sequence[int]], names: Sequence[str]) -> tuple[str, ...]:
+    """`(n=1)`, `(n=2)`, ... of a radial's channels."""
+    return tuple(
+        "(" + ", ".join(f"{n}={v}" for n, v in zip(names, values, strict=True)) + ")" for values in channels
+    )
+
+
+def labels(
+    table: ProductTable, factors: Sequence[Sequence[int]], names: Sequence[str]
+) -> tuple[str, ...]:
+    """`(n=1, l=1)(n=2, l=1)` of each function; `; 0`, `; 1` count the couplings of one product."""
+    one = channel_labels(factors, names)
+    out = []
+    for c in table.couplings:
+        for block in c.blocks:
+            product = "".join(one[f] for f in block)
+            many = c.functions > 1
+            out += [f"{product}; {q}" if many else product for q in range(c.functions)]
+    return tuple(out)

@@ -74,23 +74,42 @@ class BondTables:
 
 
 def statements(node: Node, indent: str = "    ") -> list[str]:
-    """Lines of a function body that return the formula; repeated parts are computed once."""
-    lines = []
-    parts = _repeated(node)
+    """Lines of a function body that return the formula; repeated and long parts are named."""
+    lines: list[str] = []
     names: dict[Node, str] = {}
-    for k, part in enumerate(parts, 1):
-        lines.append(f"{indent}t{k} = {code(part, names)}")
-        names[part] = f"t{k}"
+
+    def name(part: Node) -> None:
+        if part in names:
+            return
+        shorten(part)
+        text = code(part, names)
+        names[part] = f"t{len(names) + 1}"
+        lines.append(f"{indent}{names[part]} = {text}")
+
+    def shorten(part: Node) -> None:
+        """Name the longest operand until the part fits on a line."""
+        while len(code(part, names)) > WIDTH:
+            inner = [c for c in children(part) if c not in names and isinstance(c, Op | Fn | Neg)]
+            if not inner:
+                return
+            name(max(inner, key=lambda c: len(code(c, names))))
+
+    for part in _repeated(node):
+        name(part)
+    shorten(node)
     return [*lines, f"{indent}return {code(node, names)}"]
 
 
+WIDTH = 76
+
+
 def _repeated(node: Node) -> list[Node]:
-    """Subformulas with an operation that occur more than once, inner ones first."""
+    """Subformulas with an operation that occur more than once, smallest first."""
     counts = Counter(n for n in walk(node) if isinstance(n, Op | Fn) and _worth(n))
     found = [n for n, c in counts.items() if c > 1]
-    # A part that occurs only inside one repeated part is computed there once anyway.
-    keep = [n for n in found if counts[n] > max((counts[o] for o in found if o != n and n in list(walk(o))), default=1)
-            or not any(o != n and n in list(walk(o)) for o in found)]  # fmt: skip
+    outer = {o: set(walk(o)) - {o} for o in found}
+    # A part that occurs only inside another repeated part is computed there, once.
+    keep = [n for n in found if not any(n in outer[o] and counts[o] == counts[n] for o in found)]
     return sorted(keep, key=lambda n: sum(1 for _ in walk(n)))
 
 
@@ -138,8 +157,9 @@ def _code(node: Node, names: dict[Node, str]) -> tuple[str, int]:
     if b < level or (b == level and node.operator != "+") or (b == 3 and level < 3):
         right = f"({right})"
     if node.operator == "^":
-        simple = all(isinstance(n, Const | Var) for n in (node.left, node.right))
-        return (f"{left}**{right}" if simple or b >= 3 else f"{left} ** {right}"), level
+        # As ruff formats it: no spaces between names and plain numbers.
+        tight = all(x.replace(".", "").replace("_", "").isalnum() for x in (left, right))
+        return (f"{left}**{right}" if tight else f"{left} ** {right}"), level
     return f"{left} {node.operator} {right}", level
 
 
@@ -149,4 +169,4 @@ def uses_tables(node: Node) -> bool:
 
 def table_line(name: str, values: Sequence[float], n_species: int, comment: str) -> str:
     inside = ", ".join(repr(v) for v in values)
-    return f"{name} = bonds.by_pair(({inside}), {n_species}, DTYPE)  # {comment}"
+    return f"# {comment}\n{name} = bonds.by_pair(({inside}), {n_species}, DTYPE)"

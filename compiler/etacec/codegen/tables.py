@@ -24,7 +24,17 @@ def wrapped(items: Iterable[str], indent: str, prefix: str = "") -> list[str]:
         line += piece
     if line:
         lines.append(f"{indent}{prefix}{line}".rstrip())
+    if prefix and lines:
+        lines[-1] = lines[-1].rstrip(",")
     return lines
+
+
+def row_lines(items: Sequence[str], indent: str) -> list[str]:
+    """`(a, b),` on one line if it fits."""
+    one = f"{indent}({', '.join(items)}{',' if len(items) == 1 else ''}),"
+    if len(one) <= WIDTH:
+        return [one]
+    return [f"{indent}(", *wrapped(items, indent + "    "), f"{indent}),"]
 
 
 def tuple_text(values: Sequence[int]) -> str:
@@ -69,9 +79,7 @@ def _coupling(c: Coupling, blocks: Sequence[Sequence[int]]) -> list[str]:
         values[row, column] = float(surd)
     for exact, row_values in zip(rows, values, strict=True):
         out += wrapped(exact or ["0"], " " * 12, "# ")
-        out.append(" " * 12 + "(")
-        out += wrapped((_float(v) for v in row_values), " " * 16)
-        out.append(" " * 12 + "),")
+        out += row_lines([_float(v) for v in row_values], " " * 12)
     out += [f"{i8}),", f"{i8}blocks=("]
     out += wrapped((tuple_text(b) for b in blocks), " " * 12)
     return [*out, f"{i8}),", f"{i4}),"]
