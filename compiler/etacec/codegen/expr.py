@@ -169,4 +169,7 @@ def uses_tables(node: Node) -> bool:
 
 def table_line(name: str, values: Sequence[float], n_species: int, comment: str) -> str:
     inside = ", ".join(repr(v) for v in values)
-    return f"# {comment}\n{name} = bonds.by_pair(({inside}), {n_species}, DTYPE)"
+    line = f"{name} = bonds.by_pair(({inside}), {n_species}, DTYPE)"
+    if len(line) > 100:  # as ruff wraps it
+        line = f"{name} = bonds.by_pair(\n    ({inside}), {n_species}, DTYPE\n)"
+    return f"# {comment}\n{line}"

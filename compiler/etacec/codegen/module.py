@@ -45,7 +45,8 @@ class Module:
         self.arrays = arrays
         self.dtype = dtype
         user = [n for n in graph.nodes() if _block(graph.op(n)) is not None]
-        self.models = [(n, o) for n, o in graph.of(op.Total)]
+        found = {o.model: (n, o) for n, o in graph.of(op.Total)}
+        self.models = [found[m] for m in graph.models]
         self.names = Names([*user, *(o.model for _, o in self.models)])
         self.n = len(graph.species)
         self.plain_tables: set[str] = set()

@@ -17,12 +17,13 @@ T = TypeVar("T")
 class ModelGraph:
     """`network`: node name -> data `op` and `inputs` (names, in the order the op takes them).
 
-    species, name, doc: of the file, for headers and pictures.
+    models: names, in the order written; species, name, doc: of the file, for headers and pictures.
     """
 
     name: str
     doc: str
     species: tuple[str, ...]
+    models: tuple[str, ...]
     network: nx.DiGraph
 
     def op(self, node: str) -> Op:
@@ -64,7 +65,7 @@ class ModelGraph:
 
 
 def build(like: ModelGraph, nodes: Mapping[str, tuple[Op, tuple[str, ...]]]) -> ModelGraph:
-    return ModelGraph(like.name, like.doc, like.species, network(nodes))
+    return ModelGraph(like.name, like.doc, like.species, like.models, network(nodes))
 
 
 def network(nodes: Mapping[str, tuple[Op, tuple[str, ...]]]) -> nx.DiGraph:

@@ -48,7 +48,9 @@ def lower(spec: Spec) -> ModelGraph:
     for m in spec.models:
         total = Total(m.name, tuple(f for f, _ in m.terms), m.doc)
         nodes[f"model {m.name}"] = (total, tuple(n for _, n in m.terms))
-    return ModelGraph(spec.name, spec.doc, spec.species, network(nodes))
+    return ModelGraph(
+        spec.name, spec.doc, spec.species, tuple(m.name for m in spec.models), network(nodes)
+    )
 
 
 def _radial(spec: Spec, r: Radial, nodes: Nodes) -> None:

@@ -1,0 +1,136 @@
+"""Smoothness, proved: the order of contact of every radial at its cutoff, at rin and at r -> 0.
+
+A radial is R(r) = e * sum_q W_q P_q(y(r)) with W free, so at the cutoff it vanishes to the order to
+which the envelope does, whatever the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from etacec.diagnostics import Diagnostic
+from etacec.formula.contact import DEEPEST, at_bond, order_of_zero, power_at_zero
+from etacec.formula.nodes import Const, Node, Var, sub, substitute
+from etacec.model.spec import BondLengths, Radial, Spec
+
+
+@dataclass(frozen=True)
+class Contact:
+    """One radial on the bonds that share lengths and so behave alike.
+
+    cutoff: k of C^k at rcut (-1: the energy jumps); inner: the same at rin, None where rin = 0.
+    origin: words for r -> 0.
+    """
+
+    radial: str
+    bonds: tuple[str, ...]
+    rcut: Fraction
+    cutoff: int
+    rin: Fraction
+    inner: int | None
+    origin: str
+
+    def __str__(self) -> str:
+        where = f"{self.radial} on {', '.join(self.bonds)}"
+        out = f"{where}: {_order(self.cutoff)} at r_cut = {float(self.rcut):.6g} Å"
+        if self.inner is not None:
+            out += f", {_order(self.inner)} at r_in = {float(self.rin):.6g} Å"
+        return f"{out}; {self.origin}"
+
+
+def _order(k: int) -> str:
+    if k < 0:
+        return "not continuous"
+    return f"C{k}" if k < DEEPEST else f"C{DEEPEST} or smoother"
+
+
+def smoothness(spec: Spec) -> tuple[list[Contact], list[Diagnostic]]:
+    """Contacts of all radials; a jump of the energy is an error, of the forces a warning."""
+    contacts: list[Contact] = []
+    found: list[Diagnostic] = []
+    for radial in spec.radials:
+        alike: dict[Contact, list[str]] = {}
+        for bond, names in _groups(spec):
+            contact = _contact(radial, bond, ())
+            alike.setdefault(contact, []).extend(names)
+        for contact, bonds in alike.items():
+            whole = replace(contact, bonds=tuple(bonds))
+            contacts.append(whole)
+            found += _judge(radial, whole)
+    return contacts, found
+
+
+def _groups(spec: Spec) -> list[tuple[BondLengths, tuple[str, ...]]]:
+    groups: dict[BondLengths, list[str]] = {}
+    for name, bond in zip(spec.bond_names(), spec.bonds, strict=True):
+        groups.setdefault(bond, []).append(name)
+    return [(bond, tuple(names)) for bond, names in groups.items()]
+
+
+def _contact(radial: Radial, bond: BondLengths, names: Sequence[str]) -> Contact:
+    lengths = {"rin": bond.rin, "r0": bond.r0, "rcut": bond.rcut}
+    y = at_bond(radial.transform.formula, lengths)
+    e = substitute(at_bond(radial.envelope.formula, lengths), {"y": y})
+    zero = order_of_zero(e, bond.rcut, -1)
+    inner = None
+    if bond.rin > 0:
+        inner = _inner(y, radial.envelope.argument, e, bond.rin)
+    return Contact(
+        radial.name,
+        tuple(names),
+        bond.rcut,
+        -1 if zero is None else zero - 1,
+        bond.rin,
+        inner,
+        _origin(e, bond.rin, radial.envelope.argument),
+    )
+
+
+def _inner(y: Node, argument: str, e: Node, rin: Fraction) -> int:
+    """k of C^k at rin: below it y stays what it is at rin, and e(y) with it."""
+    step = _flatness(y, rin)
+    if argument == "r":
+        return step - 1  # e(r) is one formula on both sides; only y has a kink
+    zero = order_of_zero(e, rin, 1)
+    if zero is None:
+        return -1
+    if zero > 0:
+        return zero - 1
+    return min(step, _flatness(e, rin)) - 1
+
+
+def _flatness(node: Node, at: Fraction) -> int:
+    """Order to which the formula stays at its value at `at`."""
+    value = substitute(node, {"r": Const(at)})
+    order = order_of_zero(sub(node, value), at, 1)
+    return 0 if order is None else order
+
+
+def _origin(e: Node, rin: Fraction, argument: str) -> str:
+    if rin > 0 and argument == "y":
+        return "constant below r_in"
+    found = power_at_zero(e) if e != Var("r") else (Fraction(1), True)
+    if found is None:
+        return "no power law for r -> 0"
+    p, positive = found
+    sign = "" if positive else "-"
+    if p == 0:
+        return "finite for r -> 0"
+    return f"envelope ~ {sign}r^{p} for r -> 0"
+
+
+def _judge(radial: Radial, c: Contact) -> list[Diagnostic]:
+    bonds = ", ".join(c.bonds)
+    out = []
+    for order, what, at in ((c.cutoff, "cutoff", c.rcut), (c.inner, "inner radius", c.rin)):
+        if order is None or order >= 1:
+            continue
+        place = f"at the {what} {float(at):.6g} Å of {bonds}"
+        help = "use an envelope that vanishes there with its slope: envelope(y) = (1 - y^2)^2"
+        if order < 0:
+            out.append(Diagnostic("E413", f"`{radial.name}` jumps {place}: so does the energy", radial.span, help=help))
+        else:
+            out.append(Diagnostic("W606", f"`{radial.name}` has a kink {place}: forces jump", radial.span, help=help))
+    return out
