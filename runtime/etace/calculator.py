@@ -1,0 +1,103 @@
+"""The ASE calculator: energy, forces, stress, energies per atom; neighbours reused within a skin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase.calculators.calculator import Calculator as AseCalculator
+from ase.calculators.calculator import all_changes
+from ase.calculators.mixing import SumCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from etace.graph import AtomGraph
+from etace.model import Model, load
+
+
+class Calculator(AseCalculator):
+    """A model for ASE.
+
+    model: an `etace.Model`, or the path of an `.etace` or model file (keywords as of `etace.load`)
+    skin: Å; neighbours are searched again only when an atom has moved by half of it, or the cell,
+        the boundary conditions or the elements have changed. 0: every time.
+
+    results: energy and free_energy, eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3],
+    eV; stress: [6], eV/Å^3, ASE's sign and Voigt order (xx, yy, zz, yz, xz, xy), for a periodic
+    cell.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+        "virial",
+    ]
+
+    def __init__(self, model: Model | str | Path, *, skin: float = 0.5, **load_keywords: Any):
+        super().__init__()
+        self.model = model if isinstance(model, Model) else load(model, **load_keywords)
+        self.skin = float(skin)
+        self._graph: AtomGraph | None = None
+        self._at: Any = None
+
+    def calculate(
+        self,
+        atoms: Any = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        atoms = self.atoms
+        r = self.model.evaluate_graph(self._neighbours(atoms), len(atoms))
+        self.results = {
+            "energy": r.energy,
+            "free_energy": r.energy,
+            "energies": r.energies,
+            "forces": r.forces,
+            "virial": r.virial,
+        }
+        if atoms.cell.rank == 3 and atoms.pbc.any():
+            stress = -0.5 * (r.virial + r.virial.T) / atoms.get_volume()
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+
+    def _neighbours(self, atoms: Any) -> AtomGraph:
+        if self.skin > 0 and self._graph is not None and self._still_near(atoms):
+            graph = self._graph
+            positions = np.array(graph.positions)
+            positions[: len(atoms)] = atoms.positions
+            return graph.with_positions(positions)
+        self._graph = self.model.graph(atoms, skin=self.skin)
+        self._at = atoms.copy()
+        return self._graph
+
+    def _still_near(self, atoms: Any) -> bool:
+        old = self._at
+        same = (
+            len(old) == len(atoms)
+            and np.array_equal(old.numbers, atoms.numbers)
+            and np.array_equal(old.pbc, atoms.pbc)
+            and np.array_equal(old.cell.array, atoms.cell.array)
+        )
+        if not same or not np.isfinite(atoms.positions).all():
+            return False
+        moved = np.linalg.norm(atoms.positions - old.positions, axis=1)
+        return bool(moved.max(initial=0.0) < self.skin / 2)
+
+
+class Stack(SumCalculator):
+    """The sum of calculators, for example a model and a dispersion correction.
+
+    Models of one file are better added in it (`model m = E0 + V2 + V`): one neighbour list, one call.
+    """
+
+    def __init__(self, *calculators: Any):
+        super().__init__(list(calculators))
+
+    @property
+    def length_basis(self) -> int:
+        """Linear parameters of all etace models in it, in the order of the calculators."""
+        return sum(c.model.length_basis for c in self.mixer.calcs if isinstance(c, Calculator))

@@ -1,0 +1,372 @@
+"""Model: a compiled potential with its parameters, on the host: atoms in, numpy numbers out.
+
+`etace.load` makes one from an `.etace` file or a model file. The compiler is imported only there.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from etace.errors import EtaceError, ModelFileError, ParameterError
+from etace.graph import AtomGraph, atom_bucket
+from etace.io.model_file import read_model, write_model
+from etace.potential import Potential
+from etace.precision import host_precision
+
+FORMAT = 1  # of what `save` writes
+
+
+class Result(NamedTuple):
+    """energy: eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3], eV. numpy, no padding."""
+
+    energy: float
+    energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+
+
+class Rows(NamedTuple):
+    """Per linear parameter P: energy: [P], eV; forces: [N, 3, P], eV/Å; virial: [3, 3, P], eV."""
+
+    energy: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+
+
+class Model:
+    """A potential with parameters and where it came from.
+
+    potential: pure functions (`etace.Potential`); params: dict block -> arrays
+    module: the generated module (its blocks, and all models of the file); source: its text
+    origin: what a model file carries of the spec (texts, overrides, dtype)
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        params: Mapping[str, Mapping[str, Any]],
+        module: types.ModuleType,
+        source: str,
+        origin: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+    ):
+        potential.check(params)
+        self.potential = potential
+        self.params = {b: {k: np.array(v, potential.dtype) for k, v in a.items()} for b, a in params.items()}
+        self.module = module
+        self.source = source
+        self.origin = origin
+        self.arrays = arrays
+
+    def __repr__(self) -> str:
+        p = self.potential
+        return (
+            f"<etace.Model {p.name}: {', '.join(p.species)}; cutoff {p.cutoff_radius:g} Å; "
+            f"{p.length_basis} linear parameters; {p.dtype}>"
+        )
+
+    @property
+    def name(self) -> str:
+        return self.potential.name
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        return self.potential.species
+
+    @property
+    def cutoff_radius(self) -> float:
+        """The longest cutoff, Å."""
+        return self.potential.cutoff_radius
+
+    # ------------------------------------------------------------ evaluation
+
+    @cached_property
+    def compiled(self) -> Any:
+        """Jitted (params, graph) -> Results; one compilation per bucket of sizes."""
+        return jax.jit(self.potential.energy_forces_virial)
+
+    @cached_property
+    def _rows(self) -> Any:
+        return jax.jit(self.potential.design_rows)
+
+    @cached_property
+    def _energy_rows(self) -> Any:
+        return jax.jit(self.potential.energy_rows)
+
+    def graph(self, atoms: Any, *, skin: float = 0.0) -> AtomGraph:
+        """The neighbour graph of an `ase.Atoms`. Raises StructureError (see `AtomGraph`)."""
+        p = self.potential
+        return AtomGraph.from_atoms(atoms, p.species, p.cutoffs, skin=skin, dtype=p.dtype)
+
+    def evaluate(self, atoms: Any) -> Result:
+        """Energy, energies per atom, forces and virial of one structure."""
+        return self.evaluate_graph(self.graph(atoms), len(atoms))
+
+    def evaluate_graph(self, graph: AtomGraph, n: int) -> Result:
+        with host_precision(self.potential.dtype):
+            r = self.compiled(self.params, graph)
+        energies, forces = np.asarray(r.energies)[:n], np.asarray(r.forces)[:n]
+        return Result(float(r.energy), energies, forces, np.asarray(r.virial))
+
+    def energy(self, atoms: Any) -> float:
+        """eV."""
+        return self.evaluate(atoms).energy
+
+    def forces(self, atoms: Any) -> np.ndarray:
+        """[N, 3], eV/Å."""
+        return self.evaluate(atoms).forces
+
+    def virial(self, atoms: Any) -> np.ndarray:
+        """[3, 3], eV: -dE/dstrain; stress = -virial / volume."""
+        return self.evaluate(atoms).virial
+
+    def evaluate_batch(self, structures: Sequence[Any], *, atoms_per_batch: int = 1024) -> list[Result]:
+        """The same for many structures, several in one call; results in their order."""
+        return list(self.evaluate_many(structures, atoms_per_batch=atoms_per_batch))
+
+    def evaluate_many(
+        self, structures: Sequence[Any], *, atoms_per_batch: int = 1024
+    ) -> Iterator[Result]:
+        """As `evaluate_batch`, one result after the other. All batches have one shape: a data set of
+        many sizes costs a compilation or two."""
+        groups: list[list[Any]] = [[]]
+        for atoms in structures:
+            if groups[-1] and sum(map(len, groups[-1])) + len(atoms) > atoms_per_batch:
+                groups.append([])
+            groups[-1].append(atoms)
+        n = atom_bucket(max(sum(map(len, g)) for g in groups)) if groups[0] else 0
+        s, k = max(map(len, groups)), 0
+        for group in groups:
+            graphs = [self.graph(a) for a in group]
+            k = max([k, *(g.n_slots for g in graphs)])
+            if graphs:
+                yield from self._batch(group, AtomGraph.batch(graphs, capacity=(n, k), n_structures=s))
+
+    def _batch(self, group: list[Any], graph: AtomGraph) -> Iterator[Result]:
+        with host_precision(self.potential.dtype):
+            r = self.compiled(self.params, graph)
+        energy, energies, forces, virial = (np.asarray(x) for x in r)
+        start = 0
+        for k, atoms in enumerate(group):
+            stop = start + len(atoms)
+            yield Result(float(energy[k]), energies[start:stop], forces[start:stop], virial[k])
+            start = stop
+
+    def calculator(self, **keywords: Any) -> Any:
+        """An ASE calculator of this model; keywords as of `etace.Calculator`."""
+        from etace.calculator import Calculator
+
+        return Calculator(self, **keywords)
+
+    # ------------------------------------------------------------ linear parameters
+
+    @property
+    def length_basis(self) -> int:
+        """Number of linear parameters P."""
+        return self.potential.length_basis
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Linear parameters per term."""
+        return self.potential.lengths
+
+    def get_linear_parameters(self) -> np.ndarray:
+        """[P], a copy, named by `potential.linear_parameters`."""
+        return self.potential.get_linear_parameters(self.params)
+
+    def set_linear_parameters(self, values: Any) -> None:
+        """values: [P]; copied."""
+        self.params = self.potential.set_linear_parameters(self.params, values)
+
+    def energy_basis(self, atoms: Any) -> np.ndarray:
+        """dE/dc: [P]. Terms without columns (a frozen onebody) are not in it."""
+        with host_precision(self.potential.dtype):
+            return np.asarray(self._energy_rows(self.params, self.graph(atoms)))
+
+    def energy_forces_virial_basis(self, atoms: Any) -> Rows:
+        """Derivatives of energy, forces and virial in the linear parameters."""
+        with host_precision(self.potential.dtype):
+            r = self._rows(self.params, self.graph(atoms))
+        return Rows(np.asarray(r.energy), np.asarray(r.forces)[: len(atoms)], np.asarray(r.virial))
+
+    # ------------------------------------------------------------ files
+
+    def save(self, path: str | Path) -> None:
+        """Write one `.safetensors` file from which `etace.load` rebuilds this model, and nothing else.
+
+        It carries the texts of the spec and of all it uses, `load = ...` arrays, parameters and
+        their names, versions. Same model, same bytes. Raises ModelFileError; never a half file.
+        """
+        tensors = {f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()}
+        tensors |= {f"arrays/{name}": np.asarray(a) for name, a in self.arrays.items()}
+        metadata = {
+            **self.origin,
+            "format": FORMAT,
+            "model": self.name,
+            "species": list(self.species),
+            "cutoff": self.cutoff_radius,
+            "linear_parameters": [str(p) for p in self.potential.linear_parameters],
+        }
+        write_model(path, tensors, metadata)
+
+
+def load(
+    path: str | Path,
+    model: str | None = None,
+    *,
+    seed: int = 0,
+    params: str | Path | None = None,
+    overrides: Mapping[str, str] | None = None,
+    dtype: str | None = None,
+) -> Model:
+    """A model from an `.etace` file (parameters at their starts) or from a `.safetensors` model file.
+
+    model: which of the file's models; may be left out where there is only one
+    seed: of random starts; params: a model file to take the parameters from
+    overrides: values for the file's `param`s, as text; dtype: float64 (default) or float32
+
+    Raises EtaceError for whatever is wrong with the files, in words.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        if overrides:
+            raise EtaceError("a model file is complete: its params cannot be overridden")
+        tensors, metadata = read_model(path)
+        loaded = from_tensors(tensors, metadata, str(path), dtype)
+    else:
+        loaded = _from_spec(path, model, seed, overrides, dtype)
+    if model is not None and loaded.name != model:
+        raise EtaceError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
+    if params is not None:
+        loaded.params = _other_params(Path(params), loaded)
+    return loaded
+
+
+def _compiler() -> Any:
+    try:
+        import etacec
+    except ImportError:
+        raise EtaceError("the compiler (package etacec) is not installed with this etace") from None
+    return etacec
+
+
+def _from_spec(
+    path: Path, model: str | None, seed: int, overrides: Mapping[str, str] | None, dtype: str | None
+) -> Model:
+    etacec = _compiler()
+    try:
+        done = etacec.compile_file(
+            path, overrides=overrides, dtype=dtype or "float64", cache=_coupling_cache()
+        )
+    except etacec.Mistakes as mistakes:
+        raise EtaceError(etacec.render_all(mistakes.diagnostics, mistakes.sources).rstrip()) from None
+    except OSError as error:
+        raise EtaceError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    except UnicodeDecodeError:
+        raise EtaceError(f"{path}: not UTF-8 text, so not an .etace file") from None
+    return from_compilation(done, model, seed)
+
+
+def _coupling_cache() -> Path | None:
+    from etacec.coupling import cache_folder
+
+    return cache_folder()
+
+
+def from_compilation(done: Any, model: str | None = None, seed: int = 0) -> Model:
+    """A model of a `etacec.Compilation`, its parameters at their starts."""
+    module = run_module(done.module, done.spec.name)
+    potential = choose(module, model)
+    origin = {
+        "sources": dict(done.sources),
+        "root": done.file.name,
+        "overrides": dict(done.overrides),
+        "dtype": done.dtype,
+        "spec_sha256": done.digest,
+        "versions": _versions(),
+    }
+    return Model(potential, potential.init(seed), module, done.module, origin, dict(done.arrays))
+
+
+def choose(module: types.ModuleType, model: str | None) -> Potential:
+    """The model asked for, or the only one."""
+    models: dict[str, Potential] = module.MODELS
+    if model is None and len(models) == 1:
+        return next(iter(models.values()))
+    if model not in models:
+        names = ", ".join(models)
+        what = "say which model (--model NAME)" if model is None else f"there is no model `{model}`"
+        raise EtaceError(f"{what}; this file has: {names}")
+    return models[model]
+
+
+def run_module(source: str, name: str) -> types.ModuleType:
+    """Import the text of a generated module (our compiler's output, never a user's text)."""
+    module = types.ModuleType(f"etace_generated_{name}" if name.isidentifier() else "etace_generated")
+    module.__file__ = f"<generated from {name}>"
+    exec(compile(source, module.__file__, "exec"), module.__dict__)
+    return module
+
+
+def from_tensors(
+    tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], where: str, dtype: str | None = None
+) -> Model:
+    """The inverse of `Model.save`: compiles the carried texts, runs nothing from the file."""
+    etacec = _compiler()
+    from etacec.model.files import Files
+
+    if metadata.get("format") != FORMAT:
+        raise ModelFileError(f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}")
+    try:
+        sources, root = dict(metadata["sources"]), metadata["root"]
+        text = sources.pop(root)
+        overrides, model = metadata["overrides"], metadata["model"]
+        carried = {k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")}
+        files = Files(None, carried_texts=sources, carried_arrays=carried)
+        done = etacec.compile_text(
+            text, root, files=files, overrides=overrides,
+            dtype=dtype or metadata["dtype"], cache=_coupling_cache(),
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{where}: its metadata is incomplete ({error})") from None
+    except etacec.Mistakes as mistakes:
+        first = mistakes.diagnostics[0].message
+        raise ModelFileError(f"{where}: the spec it carries does not compile: {first}") from None
+    loaded = from_compilation(done, model)
+    loaded.params = _params_of(tensors, loaded, where)
+    names = [str(p) for p in loaded.potential.linear_parameters]
+    if metadata.get("linear_parameters", names) != names:
+        raise ModelFileError(f"{where}: its linear parameters are in another order than this etace makes")
+    return loaded
+
+
+def _params_of(tensors: Mapping[str, np.ndarray], model: Model, where: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, array in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind == "params":
+            block, _, key = rest.rpartition("/")
+            found.setdefault(block, {})[key] = np.array(array, model.potential.dtype)
+    try:
+        model.potential.check(found)
+    except ParameterError as error:
+        raise ModelFileError(f"{where}: {error}") from None
+    return found
+
+
+def _other_params(path: Path, model: Model) -> dict[str, dict[str, Any]]:
+    tensors, _ = read_model(path)
+    return _params_of(tensors, model, str(path))
+
+
+def _versions() -> dict[str, str]:
+    from etace import __version__
+
+    return {"etace": __version__}
