@@ -15,7 +15,9 @@ jax.config.update("jax_debug_nans", True)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the exhaustive sweeps too")
-    parser.addoption("--rewrite", action="store_true", help="rewrite golden files (then review them)")
+    parser.addoption(
+        "--rewrite", action="store_true", help="rewrite golden files (then review them)"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -99,7 +99,9 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 def _line(source: str) -> str:
-    return "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source)
+    return "".join(
+        c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source
+    )
 
 
 def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:

@@ -144,7 +144,10 @@ def _arrays(spec: Spec, files: Files) -> dict[str, np.ndarray]:
 
 
 def _digest(
-    sources: Mapping[str, str], arrays: Mapping[str, np.ndarray], overrides: Mapping[str, str], dtype: str
+    sources: Mapping[str, str],
+    arrays: Mapping[str, np.ndarray],
+    overrides: Mapping[str, str],
+    dtype: str,
 ) -> str:
     whole = {
         "sources": [sources[k] for k in sorted(sources)],

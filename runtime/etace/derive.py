@@ -104,7 +104,9 @@ def basis_rows(
     own = own.astype(B.dtype)
     energy = graph.per_structure(jnp.einsum("is,ib->isb", own, B).reshape(B.shape[0], -1))
     # One species at a time: a force row holds its own centre's gradient and its neighbours'.
-    rows = [_assemble(gradient * own[:, s, None, None, None], vectors, graph) for s in range(n_species)]
+    rows = [
+        _assemble(gradient * own[:, s, None, None, None], vectors, graph) for s in range(n_species)
+    ]
     forces = jnp.concatenate([f for f, _ in rows], axis=-1)
     virial = jnp.concatenate([v for _, v in rows], axis=-1)
     return Rows(energy, forces, virial)

@@ -59,7 +59,9 @@ class Model:
     ):
         potential.check(params)
         self.potential = potential
-        self.params = {b: {k: np.array(v, potential.dtype) for k, v in a.items()} for b, a in params.items()}
+        self.params = {
+            b: {k: np.array(v, potential.dtype) for k, v in a.items()} for b, a in params.items()
+        }
         self.module = module
         self.source = source
         self.origin = origin
@@ -127,7 +129,9 @@ class Model:
         """[3, 3], eV: -dE/dstrain; stress = -virial / volume."""
         return self.evaluate(atoms).virial
 
-    def evaluate_batch(self, structures: Sequence[Any], *, atoms_per_batch: int = 1024) -> list[Result]:
+    def evaluate_batch(
+        self, structures: Sequence[Any], *, atoms_per_batch: int = 1024
+    ) -> list[Result]:
         """The same for many structures, several in one call; results in their order."""
         return list(self.evaluate_many(structures, atoms_per_batch=atoms_per_batch))
 
@@ -147,7 +151,9 @@ class Model:
             graphs = [self.graph(a) for a in group]
             k = max([k, *(g.n_slots for g in graphs)])
             if graphs:
-                yield from self._batch(group, AtomGraph.batch(graphs, capacity=(n, k), n_structures=s))
+                yield from self._batch(
+                    group, AtomGraph.batch(graphs, capacity=(n, k), n_structures=s)
+                )
 
     def _batch(self, group: list[Any], graph: AtomGraph) -> Iterator[Result]:
         with host_precision(self.potential.dtype):
@@ -204,7 +210,9 @@ class Model:
         It carries the texts of the spec and of all it uses, `load = ...` arrays, parameters and
         their names, versions. Same model, same bytes. Raises ModelFileError; never a half file.
         """
-        tensors = {f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()}
+        tensors = {
+            f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()
+        }
         tensors |= {f"arrays/{name}": np.asarray(a) for name, a in self.arrays.items()}
         metadata = {
             **self.origin,
@@ -266,7 +274,9 @@ def _from_spec(
             path, overrides=overrides, dtype=dtype or "float64", cache=_coupling_cache()
         )
     except etacec.Mistakes as mistakes:
-        raise EtaceError(etacec.render_all(mistakes.diagnostics, mistakes.sources).rstrip()) from None
+        raise EtaceError(
+            etacec.render_all(mistakes.diagnostics, mistakes.sources).rstrip()
+        ) from None
     except OSError as error:
         raise EtaceError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
     except UnicodeDecodeError:
@@ -309,26 +319,35 @@ def choose(module: types.ModuleType, model: str | None) -> Potential:
 
 def run_module(source: str, name: str) -> types.ModuleType:
     """Import the text of a generated module (our compiler's output, never a user's text)."""
-    module = types.ModuleType(f"etace_generated_{name}" if name.isidentifier() else "etace_generated")
+    module = types.ModuleType(
+        f"etace_generated_{name}" if name.isidentifier() else "etace_generated"
+    )
     module.__file__ = f"<generated from {name}>"
     exec(compile(source, module.__file__, "exec"), module.__dict__)
     return module
 
 
 def from_tensors(
-    tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], where: str, dtype: str | None = None
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    where: str,
+    dtype: str | None = None,
 ) -> Model:
     """The inverse of `Model.save`: compiles the carried texts, runs nothing from the file."""
     etacec = _compiler()
     from etacec.model.files import Files
 
     if metadata.get("format") != FORMAT:
-        raise ModelFileError(f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}")
+        raise ModelFileError(
+            f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}"
+        )
     try:
         sources, root = dict(metadata["sources"]), metadata["root"]
         text = sources.pop(root)
         overrides, model = metadata["overrides"], metadata["model"]
-        carried = {k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")}
+        carried = {
+            k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")
+        }
         files = Files(None, carried_texts=sources, carried_arrays=carried)
         done = etacec.compile_text(
             text, root, files=files, overrides=overrides,
@@ -343,11 +362,15 @@ def from_tensors(
     loaded.params = _params_of(tensors, loaded, where)
     names = [str(p) for p in loaded.potential.linear_parameters]
     if metadata.get("linear_parameters", names) != names:
-        raise ModelFileError(f"{where}: its linear parameters are in another order than this etace makes")
+        raise ModelFileError(
+            f"{where}: its linear parameters are in another order than this etace makes"
+        )
     return loaded
 
 
-def _params_of(tensors: Mapping[str, np.ndarray], model: Model, where: str) -> dict[str, dict[str, Any]]:
+def _params_of(
+    tensors: Mapping[str, np.ndarray], model: Model, where: str
+) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, array in tensors.items():
         kind, _, rest = name.partition("/")

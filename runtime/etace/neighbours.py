@@ -5,8 +5,8 @@ trusts its input; so everything is checked first, and it is handed an equivalent
 solves well:
 
 * the same lattice by its shortest vectors, atoms wrapped into that cell;
-* directions without periodicity completed by unit vectors orthogonal to the rest, empty gaps wider
-  than the cutoff closed up (no pair reaches across one), the box two cutoffs wider than the atoms;
+* directions without periodicity completed by unit vectors orthogonal to the rest;
+* gaps that no pair reaches across narrowed, and the box cut at one (`_across`);
 * a search radius, at least the cutoff, for which vesin can lay its grid (`_grid_is_safe`).
 
 Vectors are then computed anew from the caller's own positions and shifts, and filtered.
@@ -139,20 +139,17 @@ def _search(
     frame, heights = _complete(cell, lattice, pbc)
     cutoff = cutoff * (1 + 1e-9) + 1e-13 * scale  # room for the rounding below
 
-    wraps = np.where(pbc, np.floor(x @ np.linalg.inv(frame)), 0.0)
-    x = x - wraps @ lattice
-    height = np.where(pbc, heights, 0.0)
+    fractions = x @ np.linalg.inv(frame)
     radius = cutoff
     while True:
-        box, moved = frame.copy(), x.copy()
-        for d in np.flatnonzero(~pbc):
-            across = _close_gaps(x @ frame[d], 1.5 * radius)
-            moved += (across - x @ frame[d])[:, None] * frame[d]
-            height[d] = across.max() + 2 * radius
-            box[d] *= height[d]
+        columns = [_across(fractions[:, d], heights[d], pbc[d], radius) for d in range(3)]
+        wraps, moves = (np.stack([column[k] for column in columns], axis=1) for k in (0, 1))
+        height = np.array([column[2] for column in columns])
         if _grid_is_safe(height / radius):
             break
         radius *= 1.25
+    moved = x - wraps @ lattice + moves @ (frame / heights[:, None])
+    box = frame * (height / heights)[:, None]
     _check_effort(moved, box, height, pbc, radius)
 
     i, j, shift = NeighborList(cutoff=radius, full_list=True).compute(
@@ -217,15 +214,29 @@ def _complete(
     return frame, heights
 
 
-def _close_gaps(x: np.ndarray, widest: float) -> np.ndarray:
-    """Coordinates from 0 up, in the same order, gaps between successive ones at most `widest`."""
-    order = np.argsort(x, kind="stable")
-    gaps = np.diff(x[order])
-    if len(gaps) == 0 or gaps.max() <= widest:
-        return x - x.min()
-    closed = np.zeros_like(x)
-    closed[order[1:]] = np.cumsum(np.minimum(gaps, widest))
-    return closed
+def _across(
+    fraction: np.ndarray, height: float, periodic: bool, radius: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """One direction of the cell: (wrap [N], move [N], Å, height of the box, Å).
+
+    An atom at fraction f of the height goes to (f - wrap) * height + move. Where there is a gap too
+    wide for any pair to reach across, the sequence of atoms begins behind the widest one, all such
+    gaps are narrowed, and the box leaves two radii free: periodic or not no longer matters.
+    """
+    wrap = np.floor(fraction) if periodic else np.zeros_like(fraction)
+    c = (fraction - wrap) * height
+    order = np.argsort(c, kind="stable")
+    gaps = np.diff(c[order], append=c[order[0]] + (height if periodic else np.inf))
+    widest, limit = int(np.argmax(gaps)), 1.5 * radius
+    if gaps[widest] <= limit:
+        return wrap, np.zeros_like(c), height
+    if periodic:
+        wrap[order[: widest + 1]] -= 1
+        c[order[: widest + 1]] += height
+    order, gaps = np.roll(order, -widest - 1), np.roll(gaps, -widest - 1)[:-1]
+    move = np.full_like(c, -c[order[0]])
+    move[order[1:]] -= np.cumsum(np.maximum(gaps - limit, 0))
+    return wrap, move, float(c[order[-1]] + move[order[-1]] + 2 * radius)
 
 
 def _grid_is_safe(cells: np.ndarray) -> bool:

@@ -91,19 +91,25 @@ class Potential:
         """Raises ParameterError: a block or array is missing, unknown or of another shape."""
         for block in params:
             if block not in self.blocks:
-                raise ParameterError(f"unknown parameter block `{block}`; there is: {_list(self.blocks)}")
+                raise ParameterError(
+                    f"unknown parameter block `{block}`; there is: {_list(self.blocks)}"
+                )
         for block, arrays in self.blocks.items():
             if block not in params:
                 raise ParameterError(f"parameter block `{block}` is missing")
             for name in params[block]:
                 if name not in arrays:
-                    raise ParameterError(f"unknown parameter `{block}.{name}`; there is: {_list(arrays)}")
+                    raise ParameterError(
+                        f"unknown parameter `{block}.{name}`; there is: {_list(arrays)}"
+                    )
             for name, shape in arrays.items():
                 if name not in params[block]:
                     raise ParameterError(f"parameter `{block}.{name}` is missing")
                 found = tuple(np.shape(params[block][name]))
                 if found != shape:
-                    raise ParameterError(f"parameter `{block}.{name}` has shape {found}, not {shape}")
+                    raise ParameterError(
+                        f"parameter `{block}.{name}` has shape {found}, not {shape}"
+                    )
 
     @cached_property
     def linear_parameters(self) -> tuple[LinearParameter, ...]:
@@ -139,7 +145,9 @@ class Potential:
         """New params with these linear parameters; values: [P]. The old ones are left as they are."""
         values = np.asarray(values)
         if values.shape != (self.length_basis,):
-            raise ParameterError(f"{self.length_basis} linear parameters are needed, not {values.shape}")
+            raise ParameterError(
+                f"{self.length_basis} linear parameters are needed, not {values.shape}"
+            )
         out = {block: dict(arrays) for block, arrays in params.items()}
         start = 0
         for t in self.terms:
@@ -234,7 +242,6 @@ class Potential:
             return Rows(energy, forces, jnp.zeros((*lead, 3, 3, len(self.species)), self.dtype))
         rows = derive.basis_rows(term.edges, term.basis, params, graph, len(self.species))
         return Rows(*(term.factor * r for r in rows))
-
 
 
 def _array(term: Linear | Constant) -> str:

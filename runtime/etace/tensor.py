@@ -230,7 +230,8 @@ def identity(A: jax.Array) -> jax.Array:
 def channel_labels(channels: Sequence[Sequence[int]], names: Sequence[str]) -> tuple[str, ...]:
     """`(n=1)`, `(n=2)`, ... of a radial's channels."""
     return tuple(
-        "(" + ", ".join(f"{n}={v}" for n, v in zip(names, values, strict=True)) + ")" for values in channels
+        "(" + ", ".join(f"{n}={v}" for n, v in zip(names, values, strict=True)) + ")"
+        for values in channels
     )
 
 

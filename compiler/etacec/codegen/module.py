@@ -74,7 +74,13 @@ class Module:
         models += [f"MODELS = {{{listed}}}"]
         lines = [*self.head(), *body]
         if self.tables:
-            lines += ["", "", "# --- tables: couplings exact in the comments, then as floats", "# fmt: off", ""]
+            lines += [
+                "",
+                "",
+                "# --- tables: couplings exact in the comments, then as floats",
+                "# fmt: off",
+                "",
+            ]
             lines += [*self.tables, "# fmt: on"]
         return "\n".join([*lines, "", "", *models]) + "\n"
 
@@ -87,7 +93,9 @@ class Module:
             f"# {self.dtype}; couplings in gauge {h.gauge}.",
         ]
         if h.overrides:
-            out.append("# With " + ", ".join(f"{_plain(k)} = {_plain(v)}" for k, v in h.overrides) + ".")
+            out.append(
+                "# With " + ", ".join(f"{_plain(k)} = {_plain(v)}" for k, v in h.overrides) + "."
+            )
         out += _comment(self.graph.doc, lead=True)
         if h.smoothness:
             out += ["#", "# Smoothness, proved from the formulas:"]
@@ -119,8 +127,12 @@ class Module:
         out = []
         if self.bonds:
             values = _floats(b.rcut for b in self.bonds)
-            out.append("# Bonds in the order " + ", ".join(self.bond_names()) + "; lengths in angstrom.")
-            out.append(f'CUTOFFS = bonds.by_pair({values}, {self.n}, "float64").reshape({self.n}, {self.n})')
+            out.append(
+                "# Bonds in the order " + ", ".join(self.bond_names()) + "; lengths in angstrom."
+            )
+            out.append(
+                f'CUTOFFS = bonds.by_pair({values}, {self.n}, "float64").reshape({self.n}, {self.n})'
+            )
         for name in ("rin", "r0", "rcut"):
             table = f"BOND_{name.upper()}"
             if table in self._needed_plain():
@@ -140,7 +152,9 @@ class Module:
 
     # ------------------------------------------------------------ embeddings
 
-    def _curves(self, node: str) -> tuple[expr.BondTables, list[tuple[str, op.Transform | op.Envelope, expr.Node]]]:
+    def _curves(
+        self, node: str
+    ) -> tuple[expr.BondTables, list[tuple[str, op.Transform | op.Envelope, expr.Node]]]:
         tables = expr.BondTables(self.bonds, lambda k: self.names.derived(node, f"bond{k}".upper()))
         transform = self._upstream(node, op.Transform)
         envelope = self._upstream(node, op.Envelope)
@@ -279,7 +293,9 @@ class Module:
         ]
         single = len(products.L) == 1
         wide = f", {2 * products.L[0] + 1}" if single and products.L[0] else ""
-        shape = f"[atoms, {o.functions[0]}{wide}]" if single else "dict L -> [atoms, functions, 2L + 1]"
+        shape = (
+            f"[atoms, {o.functions[0]}{wide}]" if single else "dict L -> [atoms, functions, 2L + 1]"
+        )
         out += [
             f"def {d('of_A')}(A):",
             f'    """Products of A, coupled: {shape}."""',
@@ -296,12 +312,18 @@ class Module:
             f'    """{name}[k](i): {shape}."""',
             f"    return {d('of_A')}({d('A')}(params, graph))",
         ]
-        t = [*labels_table(d("FACTORS"), pool, o.binders or ("channel",)), *pool_table(d("POOL"), pool)]
+        t = [
+            *labels_table(d("FACTORS"), pool, o.binders or ("channel",)),
+            *pool_table(d("POOL"), pool),
+        ]
         for k, L in enumerate(products.L):
             suffix = "" if single else str(L)
             couplings = d(f"COUPLINGS{suffix}")
             t += couplings_table(couplings, products, k)
-            t += [f"{d(f'TABLE{suffix}')} = tensor.ProductTable({couplings}, {d('POOL')}, DTYPE)", ""]
+            t += [
+                f"{d(f'TABLE{suffix}')} = tensor.ProductTable({couplings}, {d('POOL')}, DTYPE)",
+                "",
+            ]
         self.tables += t
         return out
 
@@ -370,7 +392,9 @@ class Module:
                 self._frozen(node, shape, (o.polynomials, len(o.channels)), o.weights)
         for node, readout in self.graph.of(op.Readout):
             if not readout.weights.learnable:
-                self._frozen(node, (readout.functions, self.n), (readout.functions, 1), readout.weights)
+                self._frozen(
+                    node, (readout.functions, self.n), (readout.functions, 1), readout.weights
+                )
         return out
 
     def _frozen(self, node: str, shape: tuple[int, ...], fans: tuple[int, int], w: Weights) -> None:
@@ -390,7 +414,12 @@ class Module:
                 yield node, (readout.functions, self.n), (readout.functions, 1), readout.weights
 
     def _start(
-        self, node: str, shape: tuple[int, ...], fans: tuple[int, int], w: Weights, seed: str = "seed"
+        self,
+        node: str,
+        shape: tuple[int, ...],
+        fans: tuple[int, int],
+        w: Weights,
+        seed: str = "seed",
     ) -> str:
         text, key = tuple_text(shape), f'"{self.names[node]}"'
         if w.init == "zeros":
@@ -433,7 +462,9 @@ class Module:
             "    species=SPECIES,",
         ]
         edges = any(isinstance(self.graph.op(t), op.Readout) for _, t in terms)
-        out.append("    cutoffs=CUTOFFS," if edges else f"    cutoffs=np.zeros(({self.n}, {self.n})),")
+        out.append(
+            "    cutoffs=CUTOFFS," if edges else f"    cutoffs=np.zeros(({self.n}, {self.n})),"
+        )
         out += ["    dtype=DTYPE,", "    terms=("]
         for factor, t in terms:
             out += self._term(t, float(factor))
@@ -456,7 +487,10 @@ class Module:
         else:
             b = self.graph.op(source)
             assert isinstance(b, op.Couple)
-            factors, table = self.names.derived(source, "FACTORS"), self.names.derived(source, "TABLE")
+            factors, table = (
+                self.names.derived(source, "FACTORS"),
+                self.names.derived(source, "TABLE"),
+            )
             labels = f"tensor.labels({table}, {factors}, {_strings(b.binders)})"
             edges, basis = self.names.derived(source, "edges"), self.names.derived(source, "of_A")
         return [

@@ -67,7 +67,12 @@ def couplings_table(name: str, products: Products, which: int) -> list[str]:
 
 def _coupling(c: Coupling, blocks: Sequence[Sequence[int]]) -> list[str]:
     i4, i8 = " " * 4, " " * 8
-    out = [f"{i4}tensor.Coupling(", f"{i8}l={tuple_text(c.pattern.ls)},", f"{i8}L={c.pattern.L},", f"{i8}m=("]
+    out = [
+        f"{i4}tensor.Coupling(",
+        f"{i8}l={tuple_text(c.pattern.ls)},",
+        f"{i8}L={c.pattern.L},",
+        f"{i8}m=(",
+    ]
     out += wrapped((tuple_text(m) for m in c.classes), " " * 12)
     out += [f"{i8}),", f"{i8}C=("]
     components = 2 * c.pattern.L + 1

@@ -30,7 +30,16 @@ def to_sympy(node: Node, symbol: Any) -> Any:
             a / b if node.operator == "/" else a**b
         )  # fmt: skip
     args = [to_sympy(a, symbol) for a in node.args]
-    functions = {"exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "cos": sp.cos, "sin": sp.sin, "abs": sp.Abs, "min": sp.Min, "max": sp.Max}
+    functions = {
+        "exp": sp.exp,
+        "log": sp.log,
+        "sqrt": sp.sqrt,
+        "cos": sp.cos,
+        "sin": sp.sin,
+        "abs": sp.Abs,
+        "min": sp.Min,
+        "max": sp.Max,
+    }
     return functions[node.name](*args)
 
 

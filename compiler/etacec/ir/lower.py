@@ -56,10 +56,15 @@ def lower(spec: Spec) -> ModelGraph:
 def _radial(spec: Spec, r: Radial, nodes: Nodes) -> None:
     y, e, p = f"{r.name}.transform", f"{r.name}.envelope", f"{r.name}.polynomials"
     nodes[y] = (Transform(r.transform, spec.bonds), ("distance",))
-    nodes[e] = (Envelope(r.envelope, spec.bonds), (y if r.envelope.argument == "y" else "distance",))
+    nodes[e] = (
+        Envelope(r.envelope, spec.bonds),
+        (y if r.envelope.argument == "y" else "distance",),
+    )
     nodes[p] = (PolynomialBasis(r.polynomials), (y,))
     every = tuple(range(len(r.channels)))
-    mixed = SelectLinear(r.name, r.binders, r.channels, every, r.polynomials.count, r.weights, r.doc)
+    mixed = SelectLinear(
+        r.name, r.binders, r.channels, every, r.polynomials.count, r.weights, r.doc
+    )
     nodes[r.name] = (mixed, (e, p))
 
 

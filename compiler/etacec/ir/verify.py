@@ -35,13 +35,25 @@ def verify(graph: ModelGraph, stage: str) -> ModelGraph:
     demand(nx.is_directed_acyclic_graph(graph.network), "the graph has a cycle")
     for node in graph.nodes():
         o, inputs = graph.op(node), graph.inputs(node)
-        demand(all("op" in graph.network.nodes[i] for i in inputs), f"`{node}` reads a node that is not there")
+        demand(
+            all("op" in graph.network.nodes[i] for i in inputs),
+            f"`{node}` reads a node that is not there",
+        )
         kinds = [graph.op(i) for i in inputs]
         if isinstance(o, op.Total):
-            demand(len(inputs) == len(o.factors), f"`{node}` has {len(inputs)} terms, {len(o.factors)} factors")
-            demand(all(isinstance(k, op.Readout | op.SelectConstant) for k in kinds), f"`{node}` adds no energies")
+            demand(
+                len(inputs) == len(o.factors),
+                f"`{node}` has {len(inputs)} terms, {len(o.factors)} factors",
+            )
+            demand(
+                all(isinstance(k, op.Readout | op.SelectConstant) for k in kinds),
+                f"`{node}` adds no energies",
+            )
         elif isinstance(o, op.Pool):
-            demand(len(kinds) in (1, 2) and isinstance(kinds[0], op.SelectLinear), f"`{node}` pools no radial")
+            demand(
+                len(kinds) in (1, 2) and isinstance(kinds[0], op.SelectLinear),
+                f"`{node}` pools no radial",
+            )
             _pool(graph, node, o, demand)
         else:
             wanted = _INPUTS[type(o)]
@@ -50,7 +62,9 @@ def verify(graph: ModelGraph, stage: str) -> ModelGraph:
             )
             demand(fits, f"`{node}` has inputs {inputs}")
         if isinstance(o, op.SelectLinear):
-            demand(set(o.kept) <= set(range(len(o.channels))), f"`{node}` keeps channels it has not")
+            demand(
+                set(o.kept) <= set(range(len(o.channels))), f"`{node}` keeps channels it has not"
+            )
             count = graph.input_op(node, op.PolynomialBasis).polynomials.count
             demand(count == o.polynomials, f"`{node}` mixes {o.polynomials} of {count} polynomials")
         if isinstance(o, op.Products):
@@ -61,7 +75,9 @@ def verify(graph: ModelGraph, stage: str) -> ModelGraph:
 def _pool(graph: ModelGraph, node: str, o: op.Pool, demand) -> None:  # type: ignore[no-untyped-def]
     radial = graph.input_op(node, op.SelectLinear)
     demand(len(o.factors) == len(o.labels), f"`{node}` has factors without labels")
-    demand(list(o.factors) == sorted(o.factors, key=lambda f: (f[1], f[0])), f"`{node}` is not sorted")
+    demand(
+        list(o.factors) == sorted(o.factors, key=lambda f: (f[1], f[0])), f"`{node}` is not sorted"
+    )
     demand({c for c, _ in o.factors} <= set(radial.kept), f"`{node}` reads a pruned channel")
     lmax = max((l for _, l in o.factors), default=0)
     harmonics = [graph.op(i) for i in graph.inputs(node)[1:]]

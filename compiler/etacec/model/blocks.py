@@ -49,9 +49,17 @@ class Entries:
         self.wheres: list[ast.Where] = []
         self.fields: dict[str, ast.Field | ast.Weights] = {}
         for e in block.entries:
-            key = "where" if isinstance(e, ast.Where) else "weights" if isinstance(e, ast.Weights) else e.key
+            key = (
+                "where"
+                if isinstance(e, ast.Where)
+                else "weights"
+                if isinstance(e, ast.Weights)
+                else e.key
+            )
             if key not in KEYS[block.kind]:
-                help = did_you_mean(key, KEYS[block.kind], "it takes " + ", ".join(KEYS[block.kind]))
+                help = did_you_mean(
+                    key, KEYS[block.kind], "it takes " + ", ".join(KEYS[block.kind])
+                )
                 what = f"{'an' if block.kind == 'angular' else 'a'} {block.kind} block"
                 report.add("E201", f"{what} has no key `{shown(key)}`", e.span, help=help)
             elif isinstance(e, ast.Where):
@@ -60,7 +68,9 @@ class Entries:
                 report.add("E202", f"`{key}` is said twice", e.span, help="keep one of the two")
             else:
                 if isinstance(e, ast.Field) and e.argument and key not in ("transform", "envelope"):
-                    report.add("E208", f"`{key}` is not a formula", e.span, help=f"write `{key} = ...`")
+                    report.add(
+                        "E208", f"`{key}` is not a formula", e.span, help=f"write `{key} = ...`"
+                    )
                 self.fields[key] = e
         missing = [k for k in NEEDED[block.kind] if k not in self.fields]
         for key in missing:
@@ -85,7 +95,12 @@ def binder_values(block: ast.Block, scope: Scope) -> list[tuple[str, range]]:
         if b.name in dict(out):
             raise Fault("E202", f"`{shown(b.name)}` is an index twice", b.span)
         if b.name in scope.names:
-            raise Fault("E202", f"`{shown(b.name)}` is a parameter already", b.span, help="choose another index")
+            raise Fault(
+                "E202",
+                f"`{shown(b.name)}` is a parameter already",
+                b.span,
+                help="choose another index",
+            )
         first, last = integer(b.range.first, scope), integer(b.range.last, scope)
         if last < first:
             raise Fault("E406", f"the range {first}..{last} is empty", b.range.span)
@@ -102,7 +117,11 @@ def radial(block: ast.Block, name: str, scope: Scope, entries: Entries) -> Radia
         if n == "n" and values[0] < 1:
             raise Fault("E406", "`n` counts from 1", block.binders[names.index("n")].range.span)
         if n == "l" and (values[0] < 0 or values[-1] > MAX_L):
-            raise Fault("E406", f"`l` runs between 0 and {MAX_L}", block.binders[names.index("l")].range.span)
+            raise Fault(
+                "E406",
+                f"`l` runs between 0 and {MAX_L}",
+                block.binders[names.index("l")].range.span,
+            )
     total = 1
     for _, values in binders:
         total *= len(values)
@@ -139,7 +158,12 @@ def _with(scope: Scope, names: Iterable[str], values: Iterable[int]) -> Scope:
 def angular(block: ast.Block, name: str, scope: Scope, entries: Entries) -> Angular:
     binders = binder_values(block, scope)
     if len(binders) != 1 or binders[0][0] != "l":
-        raise Fault("E406", "an angular block has one index, `l`", block.span, help=f"angular {name}[l in 0..4]")
+        raise Fault(
+            "E406",
+            "an angular block has one index, `l`",
+            block.span,
+            help=f"angular {name}[l in 0..4]",
+        )
     ls = binders[0][1]
     if ls[0] < 0 or ls[-1] > MAX_L:
         raise Fault("E406", f"`l` runs between 0 and {MAX_L}", block.binders[0].range.span)
@@ -160,12 +184,16 @@ def weights(entry: ast.Weights | None, per: str, scope: Scope) -> Weights:
     if entry is None:
         return Weights(True, "glorot_normal")
     if entry.per not in (None, per):
-        other = "a radial's weights are shared per `pair`" if per == "pair" else "these weights are shared per `species`"
+        other = (
+            "a radial's weights are shared per `pair`"
+            if per == "pair"
+            else "these weights are shared per `species`"
+        )
         raise Fault("E213", other, entry.span, help=f"write `per {per}`")
     init, scale, load = "", 0.0, ""
     for setting in entry.settings:
         if not isinstance(setting, ast.Argument) or setting.name not in ("init", "load"):
-            raise Fault("E206", "weights take `init = ...` or `load = \"...\"`", setting.span)
+            raise Fault("E206", 'weights take `init = ...` or `load = "..."`', setting.span)
         if init:
             raise Fault("E202", "the start is said twice", setting.span)
         if setting.name == "load":
@@ -190,13 +218,20 @@ def _initial(value: ast.Expr, scope: Scope) -> tuple[str, float]:
     names = ("glorot_normal", "one_hot", "zeros")
     if _word(value) in names:
         return _word(value), 0.0
-    if isinstance(value, ast.Call) and value.name == "normal" and len(value.args) == 1 and not value.keywords:
+    if (
+        isinstance(value, ast.Call)
+        and value.name == "normal"
+        and len(value.args) == 1
+        and not value.keywords
+    ):
         scale = float(number(value.args[0], scope).value)
         if scale < 0:
             raise Fault("E403", "a standard deviation is not negative", value.span)
         return "normal", scale
     name = value.name if isinstance(value, ast.Name | ast.Call) else ""
-    help = did_you_mean(name, (*names, "normal"), "there is: zeros, one_hot, glorot_normal, normal(0.1)")
+    help = did_you_mean(
+        name, (*names, "normal"), "there is: zeros, one_hot, glorot_normal, normal(0.1)"
+    )
     raise Fault("E209", "there is no start of this name", value.span, help=help)
 
 
@@ -226,7 +261,9 @@ def basis(
     if only is not None:
         for key in ("order", "where"):
             if key in entries.fields or (key == "where" and entries.wheres):
-                raise Fault("E215", f"`only` lists the products; `{key}` has no place beside it", only.span)
+                raise Fault(
+                    "E215", f"`only` lists the products; `{key}` has no place beside it", only.span
+                )
         blocks = _listed(only.value, names, values, scope)
     else:
         blocks = _enumerated(entries, names, values, ls, L, scope, block)
@@ -234,7 +271,8 @@ def basis(
         span = entries.wheres[0].span if entries.wheres else block.span
         raise Fault("E401", "this condition leaves nothing", span)
     labels = tuple(
-        "(" + ", ".join(f"{n} = {v}" for n, v in zip(names, value, strict=True)) + ")" for value in values
+        "(" + ", ".join(f"{n} = {v}" for n, v in zip(names, value, strict=True)) + ")"
+        for value in values
     )
     return Basis(
         name,
@@ -258,7 +296,12 @@ def _factors(
     if isinstance(expr, ast.Binary) and expr.operator == "*":
         parts = [expr.left, expr.right]
     if not all(isinstance(p, ast.Name) for p in parts):
-        raise Fault("E216", "factors are a radial times an angular block", expr.span, help="write `factors = R * Y`")
+        raise Fault(
+            "E216",
+            "factors are a radial times an angular block",
+            expr.span,
+            help="write `factors = R * Y`",
+        )
     found_r = [radials[_word(p)] for p in parts if _word(p) in radials]
     found_a = [angulars[_word(p)] for p in parts if _word(p) in angulars]
     for p in parts:
@@ -268,7 +311,12 @@ def _factors(
                 help=did_you_mean(_word(p), [*radials, *angulars]),
             )  # fmt: skip
     if len(found_r) != 1 or len(found_a) > 1:
-        raise Fault("E216", "factors are one radial times one angular block", expr.span, help="write `factors = R * Y`")
+        raise Fault(
+            "E216",
+            "factors are one radial times one angular block",
+            expr.span,
+            help="write `factors = R * Y`",
+        )
     return found_r[0], found_a[0] if found_a else None
 
 
@@ -322,7 +370,12 @@ def _enumerated(
 ) -> list[tuple[int, ...]]:
     field = entries.field("order")
     if field is None:
-        raise Fault("E212", f"basis `{block.name}` needs `order` or `only`", block.span, help="for example: order = 1..3")
+        raise Fault(
+            "E212",
+            f"basis `{block.name}` needs `order` or `only`",
+            block.span,
+            help="for example: order = 1..3",
+        )
     orders = _whole_range(field, scope)
     if orders[0] < 1 or orders[-1] > MAX_ORDER:
         raise Fault("E406", f"the order runs between 1 and {MAX_ORDER}", field.value.span)
@@ -330,7 +383,9 @@ def _enumerated(
         {n: Amount(Fraction(v)) for n, v in zip(names, value, strict=True)} for value in values
     ]
     out: list[tuple[int, ...]] = []
-    hint = f"here {', '.join(names)} belong to one factor: write sum({names[0]}), max({names[0]}), ..."
+    hint = (
+        f"here {', '.join(names)} belong to one factor: write sum({names[0]}), max({names[0]}), ..."
+    )
     for order in orders:
         here = Scope({**scope.names, "order": Amount(Fraction(order))}, scope.bond, hint="")
         conditions = [c for w in entries.wheres for c in conjuncts(w.condition)]
@@ -359,11 +414,18 @@ def _listed(
     """`only = [[(n = 1, l = 0)], ...]`: products one by one; sorted, so that order of writing is free."""
     index = {value: k for k, value in enumerate(values)}
     if not isinstance(expr, ast.ListOf):
-        raise Fault("E304", "a list of products is needed here", expr.span, help="only = [[(n = 1, l = 0)]]")
+        raise Fault(
+            "E304", "a list of products is needed here", expr.span, help="only = [[(n = 1, l = 0)]]"
+        )
     blocks: list[tuple[int, ...]] = []
     for product in expr.items:
         if not isinstance(product, ast.ListOf) or not product.items:
-            raise Fault("E304", "a product is a list of factors", product.span, help="[(n = 1, l = 1), (n = 2, l = 1)]")
+            raise Fault(
+                "E304",
+                "a product is a list of factors",
+                product.span,
+                help="[(n = 1, l = 1), (n = 2, l = 1)]",
+            )
         block = []
         for factor in product.items:
             if not isinstance(factor, ast.Record):
@@ -373,7 +435,12 @@ def _listed(
                 raise Fault("E219", f"a factor has the indices {', '.join(names)}", factor.span)
             value = tuple(given[n] for n in names)
             if value not in index:
-                raise Fault("E219", "the radial has no such channel", factor.span, help="widen its ranges, or its `where`")
+                raise Fault(
+                    "E219",
+                    "the radial has no such channel",
+                    factor.span,
+                    help="widen its ranges, or its `where`",
+                )
             block.append(index[value])
         if len(block) > MAX_ORDER:
             raise Fault("E406", f"the order runs between 1 and {MAX_ORDER}", product.span)
@@ -384,7 +451,9 @@ def _listed(
     return sorted(blocks, key=lambda b: (len(b), b))
 
 
-def readout(block: ast.Block, name: str, scope: Scope, entries: Entries, sources: Mapping[str, str]) -> Readout:
+def readout(
+    block: ast.Block, name: str, scope: Scope, entries: Entries, sources: Mapping[str, str]
+) -> Readout:
     """sources: names this file uses -> full names of bases (readout) or radials (pair)."""
     field = entries.field("from")
     assert field
@@ -396,15 +465,27 @@ def readout(block: ast.Block, name: str, scope: Scope, entries: Entries, sources
             field.value.span, help=did_you_mean(word, sources),
         )  # fmt: skip
     return Readout(
-        name, block.kind, sources[word], weights(entries.weights(), "species", scope), block.doc, block.span
+        name,
+        block.kind,
+        sources[word],
+        weights(entries.weights(), "species", scope),
+        block.doc,
+        block.span,
     )
 
 
-def onebody(block: ast.Block, name: str, scope: Scope, species: tuple[str, ...], report: Report) -> OneBody:
+def onebody(
+    block: ast.Block, name: str, scope: Scope, species: tuple[str, ...], report: Report
+) -> OneBody:
     energies: dict[str, Fraction] = {}
     for e in block.entries:
         if not isinstance(e, ast.Field) or e.argument is not None:
-            report.add("E201", "a onebody block has one energy per species", e.span, help="for example: Si = -0.846 eV")
+            report.add(
+                "E201",
+                "a onebody block has one energy per species",
+                e.span,
+                help="for example: Si = -0.846 eV",
+            )
         elif e.key not in species:
             help = did_you_mean(e.key, species, "the species are: " + ", ".join(species))
             report.add("E210", f"`{shown(e.key)}` is not one of the species", e.span, help=help)
@@ -425,5 +506,3 @@ def onebody(block: ast.Block, name: str, scope: Scope, species: tuple[str, ...],
     mode = block.mode == "learnable"
     values = tuple(energies.get(s, Fraction(0)) for s in species)
     return OneBody(name, values, mode, block.doc, block.span)
-
-

@@ -51,13 +51,21 @@ def _rules(
             unknown = [k for k in bond.kinds if k.name != "*" and k.name not in species]
             for k in unknown:
                 help = did_you_mean(k.name, species, "the species are: " + ", ".join(species))
-                report.add("E210", f"`{shown(k.name)}` is not one of the species", k.span, help=help)
+                report.add(
+                    "E210", f"`{shown(k.name)}` is not one of the species", k.span, help=help
+                )
             if unknown:
                 continue
             a, b = sorted(ends)
             for entry in bond.entries:
-                if not isinstance(entry, ast.Field) or entry.argument is not None or entry.key not in KEYS:
-                    key = entry.key if isinstance(entry, ast.Field) else type(entry).__name__.lower()
+                if (
+                    not isinstance(entry, ast.Field)
+                    or entry.argument is not None
+                    or entry.key not in KEYS
+                ):
+                    key = (
+                        entry.key if isinstance(entry, ast.Field) else type(entry).__name__.lower()
+                    )
                     report.add(
                         "E201", f"a bond has no key `{shown(key)}`", entry.span,
                         help=did_you_mean(key, KEYS, "it takes " + ", ".join(KEYS)),
@@ -90,7 +98,11 @@ def _lengths(
     for key in ("r0", "rin", "rcut"):
         rule = _chosen(a, b, key, rules, report)
         if rule is None:
-            value = {"rin": Fraction(0), "r0": default, "rcut": DEFAULT_RCUT * out["r0"] if "r0" in out else None}[key]
+            value = {
+                "rin": Fraction(0),
+                "r0": default,
+                "rcut": DEFAULT_RCUT * out["r0"] if "r0" in out else None,
+            }[key]
             if value is None:
                 if key == "r0":
                     report.add(
@@ -113,7 +125,11 @@ def _value(
     out: dict[str, Fraction],
     report: Report,
 ) -> Fraction:
-    hint = "" if "bond_length" in names else "an element here has no bond length in any table: write a length"
+    hint = (
+        ""
+        if "bond_length" in names
+        else "an element here has no bond length in any table: write a length"
+    )
     scope = Scope({**rule.unit.params, **names}, known, hint=hint)
     try:
         return Fraction(with_dimension(rule.expr, scope, LENGTH, key))

@@ -21,7 +21,13 @@ def check(spec: Spec, files: Files, report: Report, file: str) -> None:
     for radial in spec.radials:
         _curves(spec, radial, report)
         _channels(spec, radial, report)
-        _load(radial, (len(radial.channels), radial.polynomials.count, len(spec.species) ** 2), files, report, file)
+        _load(
+            radial,
+            (len(radial.channels), radial.polynomials.count, len(spec.species) ** 2),
+            files,
+            report,
+            file,
+        )
     for p in spec.potentials:
         if isinstance(p, Readout):
             _readout(spec, p, report)
@@ -33,11 +39,26 @@ def _bonds(spec: Spec, report: Report, span: Span) -> None:
         if b.rin < 0:
             report.add("E409", f"bond {name}: rin is negative ({_a(b.rin)})", span)
         if b.rin >= b.r0:
-            report.add("E409", f"bond {name}: rin = {_a(b.rin)} must be below r0 = {_a(b.r0)}", span, help="set `r0` or `rin` of this bond")
+            report.add(
+                "E409",
+                f"bond {name}: rin = {_a(b.rin)} must be below r0 = {_a(b.r0)}",
+                span,
+                help="set `r0` or `rin` of this bond",
+            )
         if b.r0 >= b.rcut:
-            report.add("E409", f"bond {name}: r0 = {_a(b.r0)} must be below rcut = {_a(b.rcut)}", span, help="set `r0` or `rcut` of this bond")
+            report.add(
+                "E409",
+                f"bond {name}: r0 = {_a(b.r0)} must be below rcut = {_a(b.rcut)}",
+                span,
+                help="set `r0` or `rcut` of this bond",
+            )
         if b.rcut > 100:
-            report.add("E409", f"bond {name}: rcut = {_a(b.rcut)} is too long for a local potential", span, help="the limit is 100 Å")
+            report.add(
+                "E409",
+                f"bond {name}: rcut = {_a(b.rcut)} is too long for a local potential",
+                span,
+                help="the limit is 100 Å",
+            )
 
 
 def _a(x: Fraction) -> str:
@@ -57,7 +78,11 @@ def _curves(spec: Spec, radial: Radial, report: Report) -> None:
             bad = ~np.isfinite(values)
             if bad.any():
                 at = f"r = {r[bad][0]:.3g} Å of bond {name}"
-                report.add("E410", f"the {what} of `{radial.name}` is not a finite number at {at}", radial.span)
+                report.add(
+                    "E410",
+                    f"the {what} of `{radial.name}` is not a finite number at {at}",
+                    radial.span,
+                )
                 return
         low, high = min(low, float(y.min())), max(high, float(y.max()))
     if low < -1 - 1e-9 or high > 1 + 1e-9:

@@ -68,7 +68,12 @@ def _arguments(value: ast.Expr, named: Named, name: str, scope: Scope) -> dict[s
     missing = [k for k in keys if k not in out]
     if missing:
         example = ", ".join(f"{k} = 2" for k in keys)
-        raise Fault("E206", f"`{name}` needs {' and '.join(missing)}", value.span, help=f"write `{name}({example})`")
+        raise Fault(
+            "E206",
+            f"`{name}` needs {' and '.join(missing)}",
+            value.span,
+            help=f"write `{name}({example})`",
+        )
     return {k: out[k] for k in keys}
 
 
@@ -98,14 +103,28 @@ def polynomials(field: ast.Field, scope: Scope) -> Polynomials:
     for keyword in value.keywords:
         key = spelled.get(keyword.name, keyword.name)
         if key not in keys or key in given:
-            raise Fault("E206", f"`{name}` has no argument `{shown(keyword.name)}`", keyword.span, help=f"it takes {', '.join(keys)}")
+            raise Fault(
+                "E206",
+                f"`{name}` has no argument `{shown(keyword.name)}`",
+                keyword.span,
+                help=f"it takes {', '.join(keys)}",
+            )
         given[key] = keyword.value
     missing = [k for k in keys if k not in given]
     if missing:
-        raise Fault("E206", f"`{name}` needs {' and '.join(missing)}", value.span, help=f"write `{name}({', '.join(keys)})`")
+        raise Fault(
+            "E206",
+            f"`{name}` needs {' and '.join(missing)}",
+            value.span,
+            help=f"write `{name}({', '.join(keys)})`",
+        )
     count = integer(given["N"], scope)
     if not 1 <= count <= MAX_POLYNOMIALS:
-        raise Fault("E404", f"{count} polynomials: between 1 and {MAX_POLYNOMIALS} are possible", given["N"].span)
+        raise Fault(
+            "E404",
+            f"{count} polynomials: between 1 and {MAX_POLYNOMIALS} are possible",
+            given["N"].span,
+        )
     parameters = tuple(_plain(given[k], scope) for k in extra)
     if any(p <= -1 for p in parameters):
         raise Fault("E403", "jacobi needs alpha > -1 and beta > -1", value.span)
@@ -145,14 +164,18 @@ def to_nodes(expr: ast.Expr, argument: str, scope: Scope) -> Node:
                 return nodes.OPERATORS[operator](a, b)
             case ast.Call(name, args, ()) if name in nodes.FUNCTIONS and name != "clip":
                 if len(args) != nodes.FUNCTIONS[name]:
-                    raise Fault("E206", f"`{name}` takes {nodes.FUNCTIONS[name]} arguments here", e.span)
+                    raise Fault(
+                        "E206", f"`{name}` takes {nodes.FUNCTIONS[name]} arguments here", e.span
+                    )
                 return nodes.Fn(name, tuple(go(a) for a in args))
             case ast.Call(name):
                 known = sorted(set(nodes.FUNCTIONS) - {"clip"})
                 help = did_you_mean(name, known)
                 if name in ("floor", "ceil"):
                     help = "a formula must have a derivative"
-                raise Fault("E205", f"there is no function `{shown(name)}` in formulas", e.span, help=help)
+                raise Fault(
+                    "E205", f"there is no function `{shown(name)}` in formulas", e.span, help=help
+                )
             case _:
                 raise Fault("E304", "this cannot be part of a formula", e.span)
 
@@ -166,4 +189,9 @@ def _parameter(e: ast.Name, name: str, argument: str, scope: Scope) -> Node:
             return nodes.Const(Fraction(value.value))
         raise Fault("E304", "a number is needed here", e.span)
     known = {*scope.names, argument, "pi"}
-    raise Fault("E205", f"`{shown(name)}` is not known in this formula", e.span, help=did_you_mean(name, known))
+    raise Fault(
+        "E205",
+        f"`{shown(name)}` is not known in this formula",
+        e.span,
+        help=did_you_mean(name, known),
+    )

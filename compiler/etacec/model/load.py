@@ -54,7 +54,9 @@ def _check_version(file: ast.File, report: Report) -> None:
     for v in versions:
         if v.number != 1:
             report.add(
-                "E502", f"this file is written in etace {v.number}; this compiler reads etace 1", v.span
+                "E502",
+                f"this file is written in etace {v.number}; this compiler reads etace 1",
+                v.span,
             )
     for v in versions[1:]:
         report.add("E202", "the language is named twice", v.span, help="keep the first line")
@@ -64,11 +66,18 @@ def _fill(unit: Unit, files: Files, report: Report) -> None:
     _check_names(unit, report)
     for use in unit.of(ast.Use):
         if unit.depth >= DEEPEST:
-            report.add("E503", f"more than {DEEPEST} files use one another", use.span, help="does a file use itself?")
+            report.add(
+                "E503",
+                f"more than {DEEPEST} files use one another",
+                use.span,
+                help="does a file use itself?",
+            )
             return
         alias = use.name or use.source.rsplit("/", 1)[-1].removesuffix(".etace")
         if not alias.isidentifier():
-            report.add("E504", "this file needs a name here", use.span, help='write: use "..." as name')
+            report.add(
+                "E504", "this file needs a name here", use.span, help='write: use "..." as name'
+            )
             continue
         if alias in unit.children:
             continue  # reported with the names
@@ -79,7 +88,9 @@ def _fill(unit: Unit, files: Files, report: Report) -> None:
             help = "" if use.quoted else did_you_mean(use.source, presets())
             if not use.quoted:
                 help += f' (a file is written in quotes: use "{shown(use.source)}.etace")'
-            report.add("E505", f"cannot use the {kind} `{shown(use.source)}`: {error}", use.span, help=help)
+            report.add(
+                "E505", f"cannot use the {kind} `{shown(use.source)}`: {error}", use.span, help=help
+            )
             continue
         try:
             parsed = parse(text, name)
@@ -95,7 +106,12 @@ def _fill(unit: Unit, files: Files, report: Report) -> None:
                     report.add("E202", f"`{entry.key}` is given twice", entry.span)
                 child.given[entry.key] = (entry.value, unit)
             else:
-                report.add("E201", "only parameters can be given here", entry.span, help="write `name = value`")
+                report.add(
+                    "E201",
+                    "only parameters can be given here",
+                    entry.span,
+                    help="write `name = value`",
+                )
         unit.children[alias] = child
         _fill(child, files, report)
 
@@ -111,7 +127,9 @@ def _check_names(unit: Unit, report: Report) -> None:
             continue
         key = unicodedata.normalize("NFKC", name).replace(".", "_")
         if name in WORDS:
-            report.add("E204", f"`{name}` is a word of the language", d.span, help="choose another name")
+            report.add(
+                "E204", f"`{name}` is a word of the language", d.span, help="choose another name"
+            )
         elif key in seen:
             other = seen[key]
             message = f"`{name}` is declared twice"

@@ -84,7 +84,11 @@ def _override(root: Unit, overrides: Mapping[str, str], report: Report) -> None:
             root.given[name] = (parse_value(overrides[name], where), None)
         except Mistakes as mistakes:
             reason = mistakes.diagnostics[0]
-            report.add("E220", f"cannot read `{shown(overrides[name])}` ({where}): {reason.message}", Span())
+            report.add(
+                "E220",
+                f"cannot read `{shown(overrides[name])}` ({where}): {reason.message}",
+                Span(),
+            )
 
 
 def _species(root: Unit, report: Report) -> tuple[str, ...]:
@@ -94,7 +98,9 @@ def _species(root: Unit, report: Report) -> tuple[str, ...]:
         if not declared:
             continue
         for other in declared[1:]:
-            report.add("E202", "the species are said twice", other.span, help="write them on one line")
+            report.add(
+                "E202", "the species are said twice", other.span, help="write them on one line"
+            )
         names = declared[0].names
         out: list[str] = []
         for n in names:
@@ -107,7 +113,9 @@ def _species(root: Unit, report: Report) -> tuple[str, ...]:
                 out.append(n.name)
         report.raise_errors()
         return tuple(out)
-    report.add("E222", "no species are declared", Span(root.file.name), help="for example: species Si, O")
+    report.add(
+        "E222", "no species are declared", Span(root.file.name), help="for example: species Si, O"
+    )
     report.raise_errors()
     return ()
 
@@ -120,7 +128,9 @@ def _params(unit: Unit, species: tuple[str, ...], report: Report) -> None:
     for name, (expr, _) in unit.given.items():
         if name not in known:
             what = unit.file.name
-            help = did_you_mean(name, known, f"it has: {', '.join(known)}" if known else "it has none")
+            help = did_you_mean(
+                name, known, f"it has: {', '.join(known)}" if known else "it has none"
+            )
             span = getattr(expr, "span", Span())
             report.add("E220", f"`{what}` has no param `{shown(name)}`", span, help=help)
     for p in declared:
@@ -149,7 +159,12 @@ def _declare(
 
 
 def _one(
-    block: ast.Block, unit: Unit, names: _Names, scope: Scope, species: tuple[str, ...], report: Report
+    block: ast.Block,
+    unit: Unit,
+    names: _Names,
+    scope: Scope,
+    species: tuple[str, ...],
+    report: Report,
 ) -> None:
     full, local = f"{unit.prefix}{block.name}", block.name
     before = len(report.errors)
@@ -167,9 +182,13 @@ def _one(
             names.angulars[local] = blocks.angular(block, full, scope, entries)
         elif block.kind == "basis":
             if not _needs_broken(entries.field("factors"), names):
-                names.bases[local] = blocks.basis(block, full, scope, entries, names.radials, names.angulars)
+                names.bases[local] = blocks.basis(
+                    block, full, scope, entries, names.radials, names.angulars
+                )
         else:
-            found: Mapping[str, Basis | Radial] = names.bases if block.kind == "readout" else names.radials
+            found: Mapping[str, Basis | Radial] = (
+                names.bases if block.kind == "readout" else names.radials
+            )
             if not _needs_broken(entries.field("from"), names):
                 sources = {k: v.name for k, v in found.items()}
                 names.potentials[local] = blocks.readout(block, full, scope, entries, sources)
@@ -218,7 +237,10 @@ def _models(root: Unit, names: _Names, report: Report) -> tuple[Model, ...]:
                 out.append(model)
     if not out and not report.errors:
         report.add(
-            "E224", "no model is declared", Span(root.file.name), help="for example: model m = E0 + V"
+            "E224",
+            "no model is declared",
+            Span(root.file.name),
+            help="for example: model m = E0 + V",
         )
     return tuple(out)
 
@@ -244,9 +266,16 @@ def _terms(expr: ast.Expr, names: _Names, scope: Scope) -> list[tuple[Fraction, 
             terms = _terms(operand, names, scope)
             return None if terms is None else [(-f, n) for f, n in terms]
         case ast.Binary("*" | "/", left, right):
-            factor, inner = (left, right) if _is_number(left, names) and expr.operator == "*" else (right, left)
+            factor, inner = (
+                (left, right) if _is_number(left, names) and expr.operator == "*" else (right, left)
+            )
             if not _is_number(factor, names):
-                raise Fault("E225", "potentials are added, not multiplied", expr.span, help="model m = E0 + 0.5 * V")
+                raise Fault(
+                    "E225",
+                    "potentials are added, not multiplied",
+                    expr.span,
+                    help="model m = E0 + 0.5 * V",
+                )
             value = evaluate(factor, scope)
             if not isinstance(value, Amount) or value.dimension != (0, 0) or value.value == 0:
                 raise Fault("E225", "a factor is a plain number other than 0", factor.span)
@@ -255,12 +284,18 @@ def _terms(expr: ast.Expr, names: _Names, scope: Scope) -> list[tuple[Fraction, 
             return None if terms is None else [(f * g, n) for g, n in terms]
         case ast.Name() | ast.Member():
             return _potential(expr, names)
-    raise Fault("E225", "a model is a sum of potentials", expr.span, help="for example: model m = E0 + V")
+    raise Fault(
+        "E225", "a model is a sum of potentials", expr.span, help="for example: model m = E0 + V"
+    )
 
 
 def _is_number(expr: ast.Expr, names: _Names) -> bool:
     if isinstance(expr, ast.Name):
-        return expr.name not in names.potentials and expr.name not in names.models and expr.name not in names.broken
+        return (
+            expr.name not in names.potentials
+            and expr.name not in names.models
+            and expr.name not in names.broken
+        )
     return not isinstance(expr, ast.Member)
 
 
@@ -291,12 +326,20 @@ def _potential(expr: ast.Name | ast.Member, names: _Names) -> list[tuple[Fractio
     other = {**here.radials, **here.angulars, **here.bases}
     if name in other:
         kind = type(other[name]).__name__.lower()
-        help = f"read it out: readout V {{ from = {name} }}" if kind == "basis" else "models add readouts, pairs and onebodies"
+        help = (
+            f"read it out: readout V {{ from = {name} }}"
+            if kind == "basis"
+            else "models add readouts, pairs and onebodies"
+        )
         raise Fault("E217", f"`{shown(name)}` is a {kind}, not a potential", expr.span, help=help)
     if here is names and name in here.children:
-        inside = [f"{name}.{p}" for p in [*here.children[name].potentials, *here.children[name].models]]
-        raise Fault("E217", f"`{shown(name)}` is a file", expr.span, help="it has: " + ", ".join(inside))
+        inside = [
+            f"{name}.{p}" for p in [*here.children[name].potentials, *here.children[name].models]
+        ]
+        raise Fault(
+            "E217", f"`{shown(name)}` is a file", expr.span, help="it has: " + ", ".join(inside)
+        )
     known = [*here.potentials, *here.models]
-    raise Fault("E217", f"`{shown(name)}` is no potential", expr.span, help=did_you_mean(name, known))
-
-
+    raise Fault(
+        "E217", f"`{shown(name)}` is no potential", expr.span, help=did_you_mean(name, known)
+    )

@@ -130,7 +130,21 @@ def _judge(radial: Radial, c: Contact) -> list[Diagnostic]:
         place = f"at the {what} {float(at):.6g} Å of {bonds}"
         help = "use an envelope that vanishes there with its slope: envelope(y) = (1 - y^2)^2"
         if order < 0:
-            out.append(Diagnostic("E413", f"`{radial.name}` jumps {place}: so does the energy", radial.span, help=help))
+            out.append(
+                Diagnostic(
+                    "E413",
+                    f"`{radial.name}` jumps {place}: so does the energy",
+                    radial.span,
+                    help=help,
+                )
+            )
         else:
-            out.append(Diagnostic("W606", f"`{radial.name}` has a kink {place}: forces jump", radial.span, help=help))
+            out.append(
+                Diagnostic(
+                    "W606",
+                    f"`{radial.name}` has a kink {place}: forces jump",
+                    radial.span,
+                    help=help,
+                )
+            )
     return out

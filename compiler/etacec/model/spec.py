@@ -49,7 +49,9 @@ class Weights:
     load: str = ""
 
     def __str__(self) -> str:
-        start = {"normal": f"normal({self.scale:g})", "load": f'"{self.load}"'}.get(self.init, self.init)
+        start = {"normal": f"normal({self.scale:g})", "load": f'"{self.load}"'}.get(
+            self.init, self.init
+        )
         return f"{'learnable' if self.learnable else 'frozen'}({start})"
 
 

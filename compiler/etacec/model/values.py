@@ -69,7 +69,11 @@ def evaluate(expr: ast.Expr, scope: Scope) -> Value:
         case ast.OfBond(name):
             if name not in scope.bond:
                 known = [f"bond.{b}" for b in scope.bond]
-                help = did_you_mean(f"bond.{name}", known) if known else "bonds have lengths in formulas"
+                help = (
+                    did_you_mean(f"bond.{name}", known)
+                    if known
+                    else "bonds have lengths in formulas"
+                )
                 raise Fault("E205", f"`bond.{shown(name)}` is not known here", expr.span, help=help)
             return scope.bond[name]
         case ast.Unary("-", operand):
@@ -92,7 +96,9 @@ def evaluate(expr: ast.Expr, scope: Scope) -> Value:
         case ast.Call():
             return _call(expr, scope)
         case _:
-            raise Fault("E304", "this is not a number", expr.span, help="a number, list or formula is meant")
+            raise Fault(
+                "E304", "this is not a number", expr.span, help="a number, list or formula is meant"
+            )
 
 
 def quantity(expr: ast.Quantity, scope: Scope | None = None) -> Amount:
@@ -121,7 +127,9 @@ def truth(expr: ast.Expr, scope: Scope) -> bool:
     value = evaluate(expr, scope)
     if isinstance(value, bool):
         return value
-    raise Fault("E305", "a condition is needed here", expr.span, help="for example: n + 1.5 * l <= 10")
+    raise Fault(
+        "E305", "a condition is needed here", expr.span, help="for example: n + 1.5 * l <= 10"
+    )
 
 
 def integer(expr: ast.Expr, scope: Scope) -> int:
@@ -141,7 +149,9 @@ def with_dimension(expr: ast.Expr, scope: Scope, wanted: Dimension, what: str) -
         found = describe(a.dimension)
         unit = example(wanted)
         message = f"`{what}` is {describe(wanted)}, but this is {found}"
-        help = f"give it in {unit}: `{what} = {_decimal(a.value)} {unit}`" if unit else "drop the unit"
+        help = (
+            f"give it in {unit}: `{what} = {_decimal(a.value)} {unit}`" if unit else "drop the unit"
+        )
         if isinstance(expr, ast.Quantity):
             message = f"`{what}` is {describe(wanted)}, but `{expr.unit}` is {found}"
         raise Fault("E301", message, expr.span, label=found, help=help)
@@ -182,7 +192,8 @@ def _arithmetic(expr: ast.Binary, a: Amount, b: Amount) -> Amount:
         if sign < 0 and y == 0:
             raise Fault("E307", "division by zero", expr.right.span)
         dimension = Dimension(
-            a.dimension.length + sign * b.dimension.length, a.dimension.energy + sign * b.dimension.energy
+            a.dimension.length + sign * b.dimension.length,
+            a.dimension.energy + sign * b.dimension.energy,
         )
         return Amount(_finite(lambda: x * y if sign > 0 else x / y, expr), dimension)
     return _power(expr, a, b)

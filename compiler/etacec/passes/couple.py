@@ -29,7 +29,9 @@ def _counted(op: Op, products: Products) -> Op:
     return Couple(op.block, op.binders, functions(products), op.doc)
 
 
-def _readouts(nodes: dict[str, tuple[Op, tuple[str, ...]]]) -> dict[str, tuple[Op, tuple[str, ...]]]:
+def _readouts(
+    nodes: dict[str, tuple[Op, tuple[str, ...]]],
+) -> dict[str, tuple[Op, tuple[str, ...]]]:
     for name, (op, inputs) in list(nodes.items()):
         if isinstance(op, Readout):
             source = nodes[inputs[0]][0]

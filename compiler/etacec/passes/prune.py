@@ -29,7 +29,9 @@ def prune_factors(graph: ModelGraph) -> ModelGraph:
         assert isinstance(pool, Pool)
         used = sorted({f for b in products.blocks for f in b.factors})
         place = {old: new for new, old in enumerate(used)}
-        blocks = tuple(Block(tuple(place[f] for f in b.factors), b.couplings) for b in products.blocks)
+        blocks = tuple(
+            Block(tuple(place[f] for f in b.factors), b.couplings) for b in products.blocks
+        )
         nodes[name] = (replace(products, blocks=blocks), (source,))
         smaller = Pool(tuple(pool.factors[f] for f in used), tuple(pool.labels[f] for f in used))
         nodes[source] = (smaller, graph.inputs(source))

@@ -68,7 +68,13 @@ class Builder:
             binders = tuple(self.binder(b) for b in rest[1].children)
             entries = rest[2:]
         return ast.Block(
-            kind, str(name), binders, self.entries(entries), mode, self.doc(tree), span=self.span(name)
+            kind,
+            str(name),
+            binders,
+            self.entries(entries),
+            mode,
+            self.doc(tree),
+            span=self.span(name),
         )
 
     def binder(self, tree: Tree[Token]) -> ast.Binder:

@@ -120,7 +120,12 @@ MISTAKES = (
         "E113",
         "a bond is written with two elements",
         "for example: bond Si-O { rcut = 5 Å }   or   bond *-* { rcut = 5 Å }",
-        ("bond Si { rcut = 1 }", "bond Si O { rcut = 1 }", "bond { rcut = 1 }", "bond Si- { a = 1 }"),
+        (
+            "bond Si { rcut = 1 }",
+            "bond Si O { rcut = 1 }",
+            "bond { rcut = 1 }",
+            "bond Si- { a = 1 }",
+        ),
     ),
 )
 

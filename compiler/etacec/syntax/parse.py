@@ -72,7 +72,11 @@ def parse_value(text: str, name: str) -> ast.Expr:
 def _refuse_the_unreadable(text: str, name: str) -> None:
     if len(text) > LIMIT:
         raise Mistakes(
-            [Diagnostic("E101", f"this file has {len(text)} characters; a model is a page", Span(name))]
+            [
+                Diagnostic(
+                    "E101", f"this file has {len(text)} characters; a model is a page", Span(name)
+                )
+            ]
         )
     for number, line in enumerate(text.split("\n"), 1):
         code = line.split("#", 1)[0]
@@ -146,7 +150,9 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
     found = "the end of the file" if _at_end(error) else f"`{shown(str(error.token).strip())}`"
     if error.token.type == "_NL":
         found = "the line to end"
-    return Diagnostic("E100", f"did not expect {found} here", span, help=f"expected {_expected(error)}")
+    return Diagnostic(
+        "E100", f"did not expect {found} here", span, help=f"expected {_expected(error)}"
+    )
 
 
 def _unclosed(text: str) -> bool:

@@ -143,5 +143,7 @@ def entry(e: ast.Entry) -> tuple[str, str]:
             inside = ", ".join(
                 _argument(s) if isinstance(s, ast.Argument) else expression(s) for s in settings
             )
-            return "weights", mode + (f"({inside})" if settings else "") + (f" per {per}" if per else "")
+            return "weights", mode + (f"({inside})" if settings else "") + (
+                f" per {per}" if per else ""
+            )
     raise AssertionError(e)

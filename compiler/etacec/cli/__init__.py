@@ -1,0 +1,54 @@
+"""The command `etace`: one short file per subcommand; parsing and exit codes only.
+
+Exit codes: 0 clean, 1 the file is invalid, 2 the command is.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from etacec.cli import check, compile, explain, info, run, show
+
+app = typer.Typer(
+    name="etace",
+    help="Write, check, compile and run potentials of the Atomic Cluster Expansion.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("check")(check.command)
+app.command("compile")(compile.command)
+app.command("show")(show.command)
+app.command("run")(run.command)
+app.command("info")(info.command)
+app.command("explain")(explain.command)
+
+
+def version(value: bool) -> None:
+    if value:
+        from etace import __version__
+
+        typer.echo(f"etace {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: bool = typer.Option(
+        False, "--version", callback=version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Write, check, compile and run potentials of the Atomic Cluster Expansion."""
+
+
+def main() -> None:
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,109 @@
+"""What the subcommands share: options, reading a spec, reporting what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from etacec.pipeline import Compilation
+
+SpecPath = Annotated[
+    Path, typer.Argument(metavar="SPEC", help="An .etace file.", show_default=False)
+]
+AnyPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPEC_OR_MODEL",
+        help="An .etace file, or a .safetensors model file.",
+        show_default=False,
+    ),
+]
+Define = Annotated[
+    list[str] | None,
+    typer.Option("-D", metavar="NAME=VALUE", help="Set a `param` of the file; may be given again."),
+]
+DTypeOption = Annotated[str, typer.Option("--dtype", help="float64 or float32.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Which model of the file.")
+]
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """One line on stderr; 1: the file is invalid, 2: the command is."""
+    typer.echo(f"etace: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def overrides(define: list[str] | None) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for item in define or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            fail(f"-D takes NAME=VALUE, not `{item}`", 2)
+        out[name.strip()] = value.strip()
+    return out
+
+
+def dtype_of(text: str) -> Any:
+    if text not in ("float64", "float32"):
+        fail(f"--dtype is float64 or float32, not `{text}`", 2)
+    return text
+
+
+def compiled(
+    path: Path, define: list[str] | None, dtype: str = "float64", *, as_json: bool = False
+) -> Compilation:
+    """The compilation; prints what was found and exits with 1 if there are errors."""
+    from etacec.coupling import cache_folder
+    from etacec.diagnostics import Mistakes
+    from etacec.pipeline import compile_file
+
+    given = overrides(define)
+    kind = dtype_of(dtype)
+    try:
+        done = compile_file(path, overrides=given, dtype=kind, cache=cache_folder())
+    except OSError as error:
+        fail(f"{path}: {(error.strerror or 'cannot be read').lower()}", 2)
+    except UnicodeDecodeError:
+        fail(f"{path}: not UTF-8 text, so not an .etace file", 1)
+    except Mistakes as mistakes:
+        report(mistakes.diagnostics, mistakes.sources, as_json)
+        raise typer.Exit(1) from None
+    return done
+
+
+def report(diagnostics: Any, sources: Any, as_json: bool = False) -> None:
+    """Findings, to stderr for people or to stdout as JSON for programs."""
+    from etacec.diagnostics import render_all, to_json
+
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(to_json(diagnostics), indent=1, ensure_ascii=False))
+    elif diagnostics:
+        text = render_all(diagnostics, sources)
+        if sys.stderr.isatty():
+            text = text.replace("error[", "\033[31;1merror\033[0m[").replace(
+                "warning[", "\033[33;1mwarning\033[0m["
+            )
+        typer.echo(text, err=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Write beside, then rename: never a half file."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        beside.write_text(text, encoding="utf8")
+        os.replace(beside, path)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror or error}", 2)
+    finally:
+        with suppress(OSError):
+            beside.unlink()

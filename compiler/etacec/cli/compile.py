@@ -1,0 +1,28 @@
+"""`etace compile`: the generated JAX module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etacec.cli.common import Define, DTypeOption, SpecPath, compiled, report, write
+
+
+def command(
+    spec: SpecPath,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Module to write; default: SPEC with .py.")
+    ] = None,
+    define: Define = None,
+    dtype: DTypeOption = "float64",
+) -> None:
+    """Compile a file to a readable JAX module."""
+    done = compiled(spec, define, dtype)
+    report(done.warnings, done.sources)
+    path = output or spec.with_suffix(".py")
+    write(path, done.module)
+    from etacec.certificate import counts
+
+    typer.echo(f"{path}: {'; '.join(counts(done.graph))}")

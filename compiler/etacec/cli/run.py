@@ -1,0 +1,239 @@
+"""`etace run`: energies, forces and pressures of structures."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etacec.cli.common import AnyPath, Define, DTypeOption, ModelOption, dtype_of, fail, overrides
+
+SHOWN = 40  # rows of the table; the file written with -o has all
+
+
+def command(
+    path: AnyPath,
+    structures: Annotated[
+        list[Path], typer.Argument(help="Files of any format ASE reads.", show_default=False)
+    ],
+    model: ModelOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write results: .xyz (extended) or .json.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of random starts.")] = 0,
+    params: Annotated[
+        Path | None, typer.Option("--params", help="A model file to take parameters from.")
+    ] = None,
+    dtype: DTypeOption = "float64",
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, gpu or tpu; default: the best there is.")
+    ] = None,
+    define: Define = None,
+) -> None:
+    """Evaluate a model on structures: a table, and a file with -o."""
+    if output is not None and output.suffix not in (".xyz", ".extxyz", ".json"):
+        fail(f"-o writes .xyz or .json, not `{output.name}`", 2)
+    kind = dtype_of(dtype)
+    frames, names = _read(structures)
+    _configure(device)
+    from etace.errors import EtaceError
+    from etace.model import load
+
+    try:
+        loaded = load(
+            path, model, seed=seed, params=params, overrides=overrides(define),
+            dtype=None if path.suffix == ".safetensors" and dtype == "float64" else kind,
+        )  # fmt: skip
+    except EtaceError as error:
+        fail(
+            str(error),
+            2
+            if not path.exists() or "which model" in str(error) or "no model" in str(error)
+            else 1,
+        )
+    try:
+        results = list(_progress(loaded.evaluate_many(frames), len(frames)))
+    except EtaceError as error:
+        fail(_which(loaded, frames, names, str(error)), 1)
+    _table(loaded, frames, names, results)
+    if output is not None:
+        _write(output, frames, names, results)
+        typer.echo(f"written: {output}")
+
+
+def _read(paths: list[Path]) -> tuple[list[Any], list[str]]:
+    """All frames of all files, each with a name for messages."""
+    from ase.io import read
+
+    frames: list[Any] = []
+    names: list[str] = []
+    for path in paths:
+        if not path.is_file():
+            fail(f"{path}: no such file", 2)
+        try:
+            found = read(str(path), index=":")
+        except Exception as error:  # ASE's readers raise whatever they meet
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            fail(f"{path}: ASE cannot read it ({reason})", 1)
+        if not found:
+            fail(f"{path}: no structures in it", 1)
+        frames += found
+        names += [path.name if len(found) == 1 else f"{path.name}:{k}" for k in range(len(found))]
+    return frames, names
+
+
+def _configure(device: str | None) -> None:
+    """The device, and JAX's compilation cache on disk: for this command only."""
+    import jax
+
+    if device is not None:
+        try:
+            jax.config.update("jax_platforms", {"gpu": "cuda"}.get(device, device))
+            jax.devices()
+        except Exception:
+            fail(f"there is no device `{device}` here", 2)
+    folder = _cache_folder()
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _cache_folder() -> Path | None:
+    """One folder per jaxlib and kind of CPU (code for one may not run on another); None: no cache."""
+    import hashlib
+    import platform
+
+    import jaxlib
+
+    from etacec.coupling import cache_folder
+
+    features = platform.machine() + platform.processor()
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text()
+        features += next((line for line in text.split("\n") if line.startswith("flags")), "")
+    key = hashlib.sha256(f"{jaxlib.__version__}/{features}".encode()).hexdigest()[:16]
+    folder = cache_folder().parent / "xla" / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _progress(results: Iterator[Any], total: int) -> Iterator[Any]:
+    import sys
+
+    if total < 20 or not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(
+        results, "evaluating", total=total, console=Console(stderr=True), transient=True
+    )
+
+
+def _which(loaded: Any, frames: list[Any], names: list[str], message: str) -> str:
+    """The message with the structure it is about."""
+    from etace.errors import EtaceError
+
+    for atoms, name in zip(frames, names, strict=True):
+        try:
+            loaded.graph(atoms)
+        except EtaceError as error:
+            return f"{name}: {error}"
+    return message
+
+
+def pressure(atoms: Any, virial: Any) -> float | None:
+    """GPa, without the kinetic part; None without a periodic cell."""
+    from ase.units import GPa
+
+    if atoms.cell.rank < 3 or not atoms.pbc.any():
+        return None
+    return float(virial.trace() / (3 * atoms.get_volume()) / GPa)
+
+
+def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any]) -> None:
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("structure", overflow="fold")
+    for title in ("atoms", "E, eV", "E/atom, eV", "max |F|, eV/Å", "P, GPa"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for atoms, name, r in list(zip(frames, names, results, strict=True))[:SHOWN]:
+        largest = float(np.linalg.norm(r.forces, axis=1).max())
+        p = pressure(atoms, r.virial)
+        table.add_row(
+            name, str(len(atoms)), f"{r.energy:.6f}", f"{r.energy / len(atoms):.6f}", f"{largest:.6f}",
+            "-" if p is None else f"{p:.4f}",
+        )  # fmt: skip
+    console = Console()
+    console.print(table, highlight=False)
+    if len(frames) > SHOWN:
+        per_atom = np.array([r.energy / len(a) for a, r in zip(frames, results, strict=True)])
+        console.print(
+            f"... and {len(frames) - SHOWN} more; E/atom of all {len(frames)}: "
+            f"{per_atom.min():.6f} to {per_atom.max():.6f} eV (-o FILE writes all)",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if not any(np.any(v) for a in loaded.params.values() for k, v in a.items()) and loaded.params:
+        typer.echo("note: all parameters are zero (a start, not a fit)", err=True)
+
+
+def _write(path: Path, frames: list[Any], names: list[str], results: list[Any]) -> None:
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        if path.suffix == ".json":
+            rows = [
+                {
+                    "structure": name,
+                    "energy": r.energy,
+                    "energies": r.energies.tolist(),
+                    "forces": r.forces.tolist(),
+                    "virial": r.virial.tolist(),
+                    "pressure_GPa": pressure(atoms, r.virial),
+                }
+                for atoms, name, r in zip(frames, names, results, strict=True)
+            ]
+            beside.write_text(json.dumps(rows, indent=1), encoding="utf8")
+        else:
+            _write_xyz(beside, frames, results)
+        os.replace(beside, path)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror or error}", 2)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _write_xyz(path: Path, frames: list[Any], results: list[Any]) -> None:
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io import write
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    out = []
+    for atoms, r in zip(frames, results, strict=True):
+        copy = atoms.copy()
+        for name in ("energy", "free_energy", "stress", "virial"):
+            copy.info.pop(name, None)  # labels of the input are not ours
+        for name in ("forces", "force", "energies"):
+            copy.arrays.pop(name, None)
+        found: dict[str, Any] = {"energy": r.energy, "forces": r.forces, "energies": r.energies}
+        if pressure(atoms, r.virial) is not None:
+            found["stress"] = full_3x3_to_voigt_6_stress(-r.virial / atoms.get_volume())
+        copy.calc = SinglePointCalculator(copy, **found)
+        copy.info["virial"] = r.virial
+        out.append(copy)
+    write(str(path), out, format="extxyz")
