@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from ase.build import bulk
-
 import etace
+from ase.build import bulk
 
 here = Path(__file__).parent
 model = etace.load(here / "../specs/si_o.etace", "si_o")

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
+import etace
 import numpy as np
 from ase import units
 from ase.io import read
 from ase.md.verlet import VelocityVerlet
-
-import etace
 
 here = Path(__file__).parent
 atoms = read(here / "data/SiO2_EDI_test.xyz")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from ase.io import read
-
 import etace
+from ase.io import read
 
 here = Path(__file__).parent
 spec = here / "../specs/si_o.etace"

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
+import etace
 import jax
 import jax.numpy as jnp
 from ase.io import read
-
-import etace
 
 here = Path(__file__).parent
 model = etace.load(here / "../specs/scratch.etace", "scratch")

@@ -5,13 +5,12 @@ pip install optax
 
 from pathlib import Path
 
+import etace
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from ase.io import read
-
-import etace
 
 here = Path(__file__).parent
 model = etace.load(here / "../specs/scratch.etace", "combined")

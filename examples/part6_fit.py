@@ -7,10 +7,9 @@ columns harmless. `etace` has no fitting command yet: this is all there is to it
 import sys
 from pathlib import Path
 
+import etace
 import numpy as np
 from ase.io import read
-
-import etace
 
 here = Path(__file__).parent
 model = etace.load(here / "../specs/si_o.etace", "si_o")

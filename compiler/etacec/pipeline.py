@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-
 from etace import __version__
+
 from etacec import passes
 from etacec.codegen.module import Header, generate
 from etacec.coupling import GAUGE_VERSION

@@ -142,7 +142,7 @@ def _search(
     fractions = x @ np.linalg.inv(frame)
     radius = cutoff
     while True:
-        columns = [_across(fractions[:, d], heights[d], pbc[d], radius) for d in range(3)]
+        columns = [_across(fractions[:, d], heights[d], pbc[d], cutoff, radius) for d in range(3)]
         wraps, moves = (np.stack([column[k] for column in columns], axis=1) for k in (0, 1))
         height = np.array([column[2] for column in columns])
         if _grid_is_safe(height / radius):
@@ -215,19 +215,19 @@ def _complete(
 
 
 def _across(
-    fraction: np.ndarray, height: float, periodic: bool, radius: float
+    fraction: np.ndarray, height: float, periodic: bool, cutoff: float, radius: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """One direction of the cell: (wrap [N], move [N], Å, height of the box, Å).
 
     An atom at fraction f of the height goes to (f - wrap) * height + move. Where there is a gap too
     wide for any pair to reach across, the sequence of atoms begins behind the widest one, all such
-    gaps are narrowed, and the box leaves two radii free: periodic or not no longer matters.
+    gaps are narrowed, and the box leaves two search radii free: periodic or not no longer matters.
     """
     wrap = np.floor(fraction) if periodic else np.zeros_like(fraction)
     c = (fraction - wrap) * height
     order = np.argsort(c, kind="stable")
     gaps = np.diff(c[order], append=c[order[0]] + (height if periodic else np.inf))
-    widest, limit = int(np.argmax(gaps)), 1.5 * radius
+    widest, limit = int(np.argmax(gaps)), 1.5 * cutoff
     if gaps[widest] <= limit:
         return wrap, np.zeros_like(c), height
     if periodic:

@@ -17,6 +17,7 @@ from etacec.codegen.tables import (
     tuple_text,
     wrapped,
 )
+from etacec.formula.nodes import Node
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
 from etacec.model.spec import Weights
@@ -154,11 +155,11 @@ class Module:
 
     def _curves(
         self, node: str
-    ) -> tuple[expr.BondTables, list[tuple[str, op.Transform | op.Envelope, expr.Node]]]:
+    ) -> tuple[expr.BondTables, list[tuple[str, op.Transform | op.Envelope, Node]]]:
         tables = expr.BondTables(self.bonds, lambda k: self.names.derived(node, f"bond{k}".upper()))
         transform = self._upstream(node, op.Transform)
         envelope = self._upstream(node, op.Envelope)
-        found = [
+        found: list[tuple[str, op.Transform | op.Envelope, Node]] = [
             ("transform", transform, tables.fold(transform.curve.formula)),
             ("envelope", envelope, tables.fold(envelope.curve.formula)),
         ]
@@ -167,7 +168,7 @@ class Module:
             self.plain_tables.add("BOND_RCUT")
         if len({b.rin for b in self.bonds}) > 1:
             self.plain_tables.add("BOND_RIN")
-        return tables, found  # type: ignore[return-value]
+        return tables, found
 
     def _upstream(self, node: str, kind: type) -> op.Transform | op.Envelope:
         seen = list(self.graph.inputs(node))
@@ -175,7 +176,8 @@ class Module:
             name = seen.pop(0)
             o = self.graph.op(name)
             if isinstance(o, kind):
-                return o  # type: ignore[return-value]
+                assert isinstance(o, op.Transform | op.Envelope)
+                return o
             seen += self.graph.inputs(name)
         raise AssertionError(kind)
 
@@ -187,8 +189,8 @@ class Module:
         out += ["# fmt: off", f"{channels} = (  # ({', '.join(o.binders)})"]
         out += wrapped((tuple_text(c) for c in o.channels), "    ")
         out += [")", "# fmt: on"]
-        for table, formula, values in tables.rows:
-            out.append(expr.table_line(table, values, self.n, _plain(formula)))
+        for table, meaning, values in tables.rows:
+            out.append(expr.table_line(table, values, self.n, _plain(meaning)))
         calls = {}
         for what, curve, formula in curves:
             function = self.names.derived(node, what)
@@ -266,7 +268,8 @@ class Module:
         products = self.graph.op(source)
         (pooled,) = self.graph.inputs(source)
         pool = self.graph.op(pooled)
-        assert isinstance(products, op.Products) and isinstance(pool, op.Pool)
+        assert isinstance(products, op.Products)
+        assert isinstance(pool, op.Pool)
         radial, *angular = self.graph.inputs(pooled)
         d = lambda suffix: self.names.derived(node, suffix)  # noqa: E731
         features = sum(2 * l + 1 for _, l in pool.factors)

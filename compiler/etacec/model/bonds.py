@@ -143,7 +143,8 @@ def _chosen(
     a: str, b: str, key: str, rules: dict[tuple[str, str, str], list[_Rule]], report: Report
 ) -> _Rule | None:
     a, b = sorted((a, b))
-    patterns = {(a, b), tuple(sorted(("*", a))), tuple(sorted(("*", b))), ("*", "*")}
+    # "*" sorts before every element.
+    patterns = {(a, b), ("*", a), ("*", b), ("*", "*")}
     found = sorted(
         (r for p in sorted(patterns) for r in rules.get((*p, key), [])),
         key=lambda r: (r.rank, r.span),

@@ -87,7 +87,7 @@ def _plain(expr: ast.Expr, scope: Scope) -> Fraction:
 def polynomials(field: ast.Field, scope: Scope) -> Polynomials:
     value = field.value
     name = value.name if isinstance(value, ast.Call | ast.Name) else None
-    if not isinstance(value, ast.Call) or name not in POLYNOMIALS:
+    if not isinstance(value, ast.Call) or name is None or name not in POLYNOMIALS:
         raise Fault(
             "E209", "there are no polynomials of this name" if name not in POLYNOMIALS else f"how many `{name}`?",
             value.span,

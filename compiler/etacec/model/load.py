@@ -34,7 +34,7 @@ class Unit:
         for child in self.children.values():
             yield from child.all()
 
-    def of(self, kind: type) -> list:  # type: ignore[type-arg]
+    def of(self, kind: type) -> list:
         return [d for d in self.file.declarations if isinstance(d, kind)]
 
 

@@ -8,10 +8,8 @@ between fractions, so that ties at the bound do not depend on rounding.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from etacec.diagnostics import Span
 from etacec.model.values import Fault, Real, Scope, Value, holds, number, truth
@@ -117,15 +115,7 @@ def _budget(
         if limit < 0:
             return None
         limit = limit * limit
-    return Budget(*_scaled([t.value for t in terms], limit), strict=operator == "<")
-
-
-def _scaled(costs: list[Real], limit: Real) -> tuple[tuple[Real, ...], Real]:
-    """Whole numbers instead of fractions where all are exact: the same comparisons, faster."""
-    if all(isinstance(x, Fraction) for x in [*costs, limit]):
-        scale = math.lcm(*(x.denominator for x in [*costs, limit]))  # type: ignore[union-attr]
-        return tuple(int(c * scale) for c in costs), int(limit * scale)  # type: ignore[return-value]
-    return tuple(float(c) for c in costs), float(limit)
+    return Budget(tuple(t.value for t in terms), limit, strict=operator == "<")
 
 
 def _search(n: int, order: int, budgets: Sequence[Budget]) -> Iterator[tuple[int, ...]]:

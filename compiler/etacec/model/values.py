@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import TypeAlias
 
 from etacec.diagnostics import Diagnostic, Span, did_you_mean, shown
@@ -212,9 +213,9 @@ def _power(expr: ast.Binary, a: Amount, b: Amount) -> Amount:
     dimension = Dimension(a.dimension.length * int(y), a.dimension.energy * int(y))
     if isinstance(x, Fraction) and y == int(y):
         size = max(x.numerator.bit_length(), x.denominator.bit_length())
-        if abs(y) * size > _BITS:
+        if abs(int(y)) * size > _BITS:
             raise Fault("E307", "this number is too large", expr.span)
-        return Amount(x ** int(y), dimension)
+        return Amount(Fraction(x ** int(y)), dimension)
     return Amount(_finite(lambda: float(x) ** float(y), expr), dimension)
 
 
@@ -232,7 +233,7 @@ def _finite(compute: Callable[[], Real], expr: ast.Expr) -> Real:
 
 def _compare(expr: ast.Compare, scope: Scope) -> bool:
     values = [number(x, scope) for x in expr.operands]
-    for a, b in zip(values, values[1:], strict=False):
+    for a, b in pairwise(values):
         if a.dimension != b.dimension:
             raise Fault(
                 "E306",
@@ -245,10 +246,10 @@ def _compare(expr: ast.Compare, scope: Scope) -> bool:
 
 def holds(operator: str, a: Real, b: Real) -> bool:
     """Exact between fractions; where a rounded number takes part, ties are ties to 1e-9."""
-    slack: Real = 0
+    slack = 0.0
     if isinstance(a, float) or isinstance(b, float):
         slack = _TOLERANCE * max(1.0, abs(float(a)), abs(float(b)))
-    equal = abs(a - b) <= slack
+    equal = a == b if not slack else abs(float(a) - float(b)) <= slack
     return {
         "<=": a <= b or equal,
         ">=": a >= b or equal,
@@ -287,7 +288,7 @@ def _call(expr: ast.Call, scope: Scope) -> Value:
         raise Fault("E206", f"`{name}` takes one argument", expr.span)
     a = number(expr.args[0], scope)
     if name == "abs":
-        return Amount(abs(a.value), a.dimension)
+        return Amount(-a.value if a.value < 0 else a.value, a.dimension)
     if a.dimension != NUMBER:
         raise Fault("E306", f"`{name}` takes a plain number", expr.args[0].span)
     x = a.value

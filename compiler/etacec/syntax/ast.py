@@ -11,7 +11,7 @@ from etacec.diagnostics import Span
 
 def _span() -> Span:
     # A place is no part of what a node says: equal texts give equal trees.
-    return field(default=Span(), compare=False, repr=False, kw_only=True)  # type: ignore[no-any-return]
+    return field(default=Span(), compare=False, repr=False, kw_only=True)
 
 
 # ---------------------------------------------------------------- expressions

@@ -59,7 +59,9 @@ class Builder:
             return ast.Bond(kinds, self.entries(c[2:]), span=span)
         if kind == "model":
             return ast.Model(str(c[0]), self.expr(c[1]), self.doc(tree), span=self.span(c[0]))
-        mode, binders, rest = None, (), c
+        mode: str | None = None
+        binders: tuple[ast.Binder, ...] = ()
+        rest = c
         if kind == "onebody":
             mode, rest = (None if c[0] is None else str(c[0].children[0])), c[1:]
         name = rest[0]
