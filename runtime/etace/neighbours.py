@@ -134,10 +134,10 @@ def _search(
     """Pairs (i, j, shift) in any order: all with r < cutoff, and perhaps some beyond."""
     lattice = np.where(pbc[:, None], cell, 0.0)
     change = _short_vectors(lattice, pbc)
-    scale = max(np.abs(x).max(), (np.abs(change) @ np.abs(lattice)).max())
+    size = float((np.abs(change) @ np.abs(lattice)).max())  # of the terms whose sum is rounded
     lattice = change @ lattice
-    frame, heights = _complete(cell, lattice, pbc)
-    cutoff = cutoff * (1 + 1e-9) + 1e-13 * scale  # room for the rounding below
+    frame, heights = _complete(cell, lattice, pbc, max(MIN_HEIGHT, 1e-12 * size))
+    cutoff = cutoff * (1 + 1e-9) + 1e-13 * max(np.abs(x).max(), size)  # room for the rounding below
 
     fractions = x @ np.linalg.inv(frame)
     radius = cutoff
@@ -175,10 +175,9 @@ def _short_vectors(lattice: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """
     change, periodic = np.eye(3), np.flatnonzero(pbc)
     near = np.array(list(itertools.product((0, -1, 1), repeat=max(len(periodic) - 1, 0))))
-    shorter = len(periodic) > 1
-    while shorter:
+    for _ in range(100):  # enough to divide by 2^100; vectors in one plane would never end
         shorter = False
-        for d in periodic:
+        for d in periodic if len(periodic) > 1 else ():
             others = periodic[periodic != d]
             rows = change[others] @ lattice
             own = change[d] @ lattice
@@ -188,11 +187,13 @@ def _short_vectors(lattice: np.ndarray, pbc: np.ndarray) -> np.ndarray:
             if lengths[best] < (1 - 1e-9) * np.linalg.norm(own):
                 change[d] -= multiples[best] @ change[others]
                 shorter = True
+        if not shorter:
+            break
     return change
 
 
 def _complete(
-    cell: np.ndarray, lattice: np.ndarray, pbc: np.ndarray
+    cell: np.ndarray, lattice: np.ndarray, pbc: np.ndarray, least: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lattice vectors, completed by orthonormal ones; distances between opposite faces, Å."""
     frame = np.eye(3)
@@ -204,7 +205,7 @@ def _complete(
         heights = 1 / np.linalg.norm(np.linalg.inv(frame), axis=0)
     except np.linalg.LinAlgError:
         heights = np.zeros(3)
-    flat = np.flatnonzero(pbc & (heights < np.maximum(MIN_HEIGHT, 1e-13 * np.abs(frame).max())))
+    flat = np.flatnonzero(pbc & (heights < least))
     if len(flat):
         d = flat[0]
         raise StructureError(

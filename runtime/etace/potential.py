@@ -223,7 +223,7 @@ class Potential:
 
     def _own(self, graph: AtomGraph) -> jax.Array:
         kinds = jnp.arange(len(self.species), dtype=jnp.int32)
-        own = jnp.asarray(graph.species)[:, None] == kinds
+        own = jnp.asarray(graph.species)[:, None] == kinds[None, :]
         return (own & jnp.asarray(graph.atom_mask)[:, None]).astype(self.dtype)
 
     def _energy_part(self, term: Linear | Constant, params: Params, graph: AtomGraph) -> jax.Array:

@@ -36,7 +36,7 @@ def mix(weights: Any, polynomials: jax.Array, graph: AtomGraph, n_species: int) 
     centre = w.at[graph.species].get(mode="promise_in_bounds")
     kinds = jnp.arange(n_species, dtype=jnp.int32)
     neighbour = jnp.asarray(graph.species).at[graph.neighbour].get(mode="promise_in_bounds")
-    which = (neighbour[:, :, None] == kinds).astype(polynomials.dtype)
+    which = (neighbour[:, :, None] == kinds[None, None, :]).astype(polynomials.dtype)
     spread = polynomials[:, :, :, None] * which[:, :, None, :]
     return jnp.einsum("ikq,iqc->ikc", spread.reshape(*polynomials.shape[:2], -1), centre)
 

@@ -1,0 +1,5 @@
+"""`python -m etacec` is the command `etace`."""
+
+from etacec.cli import main
+
+main()

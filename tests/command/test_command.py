@@ -1,0 +1,198 @@
+"""The command does what it says, and answers mistakes in one line with the right exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+from ase.io import read, write
+from etacec.cli import app
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
+SPECS = ROOT / "specs"
+MODEL = ROOT / "examples/si_o.safetensors"
+FRAMES = ROOT / "examples/data/SiO2_EDI_test.xyz"
+
+
+def invoke(*args):
+    return CliRunner().invoke(app, [str(a) for a in args])
+
+
+def etace(*args, **environment):
+    """The real command in a process of its own."""
+    call = [sys.executable, "-W", "error", "-m", "etacec", *map(str, args)]
+    return subprocess.run(
+        call, capture_output=True, text=True, timeout=300, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.parametrize("spec", sorted(SPECS.glob("*.etace")), ids=lambda p: p.stem)
+def test_every_spec_checks_and_is_proved_complete(spec):
+    result = invoke("check", spec, "--prove")
+    assert result.exit_code == 0, result.output
+    assert "complete:" in result.output
+    assert "C1 at r_cut" in result.output
+
+
+def test_check_reports_everything_at_once_with_exit_code_1(tmp_path):
+    bad = tmp_path / "bad.etace"
+    bad.write_text(
+        "etace 1\nspecies Si\nparam a = 5 parsec\nonebody E0 { Si = 1 Å }\nmodel m = E9\n"
+    )
+    result = invoke("check", bad)
+    assert result.exit_code == 1
+    assert {"error[E302]", "error[E301]", "error[E217]"} <= set(
+        result.output.replace(":", " ").split()
+    )
+    found = json.loads(invoke("check", bad, "--format", "json").output)
+    assert [d["line"] for d in found] == [3, 4, 5]
+    assert {"code", "severity", "message", "file", "column", "width", "help"} <= set(found[0])
+
+
+def test_compile_writes_the_module_and_nothing_half(tmp_path):
+    out = tmp_path / "si_o.py"
+    assert invoke("compile", SPECS / "si_o.etace", "-o", out).exit_code == 0
+    first = out.read_bytes()
+    assert invoke("compile", SPECS / "si_o.etace", "-o", out, "-D", "max_order=2").exit_code == 0
+    assert out.read_bytes() != first
+    assert os.listdir(tmp_path) == ["si_o.py"]
+    assert (
+        invoke("compile", SPECS / "si_o.etace", "-o", tmp_path / "no/such/folder.py").exit_code == 2
+    )
+
+
+@pytest.mark.parametrize("stage", ["source", "ast", "model", "graph", "passes", "module"])
+def test_every_stage_prints(stage):
+    result = invoke("show", SPECS / "scratch.etace", "--stage", stage)
+    assert result.exit_code == 0
+    assert "R" in result.output
+    assert result.output == invoke("show", SPECS / "scratch.etace", "--stage", stage).output
+
+
+def test_the_graph_as_dot_and_as_a_picture(tmp_path):
+    assert "digraph" in invoke("show", SPECS / "si_o.etace", "--format", "dot").output
+    import xml.etree.ElementTree as ET
+
+    picture = tmp_path / "graph.svg"
+    assert invoke("show", SPECS / "si_o.etace", "--format", "svg", "-o", picture).exit_code == 0
+    titles = [e.text for e in ET.parse(picture).iter() if e.tag.endswith("}text")]
+    assert {"R", "Y", "B", "V", "V2", "E0", "model si_o"} <= set(titles)
+
+
+def test_info_counts_as_the_tutorial_prints_them():
+    facts = json.loads(invoke("info", SPECS / "si_o.etace", "--json").output)
+    linear = {m: row["linear_parameters"] for m, row in facts["models"].items()}
+    assert linear == {"si_o": 240, "many_body": 220, "pair_only": 20}
+    scratch = json.loads(invoke("info", SPECS / "scratch.etace", "--json").output)["blocks"]
+    assert scratch["R"] == {
+        "kind": "radial",
+        "functions": 30,
+        "linear_parameters": 0,
+        "other_parameters": 720,
+    }
+    assert scratch["Y"]["functions"] == 25
+    assert scratch["B"]["functions"] == 6
+    assert scratch["V"]["linear_parameters"] == 12
+
+
+def test_info_of_a_model_file():
+    facts = json.loads(invoke("info", MODEL, "--json").output)
+    assert facts["linear_parameters"] == 240
+    assert facts["species"] == ["Si", "O"]
+
+
+def test_explain_knows_its_codes_and_says_so_when_not():
+    assert "E301" in invoke("explain", "e301").output
+    assert invoke("explain", "E999").exit_code == 2
+    assert invoke("explain").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "word"),
+    [
+        (["check", "nowhere.etace"], 2, "no such file"),
+        (["check", SPECS], 2, "directory"),
+        (["compile", SPECS / "si_o.etace", "-D", "max_order"], 2, "NAME=VALUE"),
+        (["compile", SPECS / "si_o.etace", "-D", "max_ordr=2"], 1, "max_order"),
+        (["compile", SPECS / "si_o.etace", "--dtype", "float16"], 2, "float32"),
+        (["show", SPECS / "si_o.etace", "--stage", "grph"], 2, "graph"),
+        (["info", FRAMES], 1, "error"),
+        (["run", MODEL, "nowhere.xyz"], 2, "no such file"),
+        (["run", MODEL, FRAMES, "-o", "out.pdf"], 2, ".json"),
+    ],
+)
+def test_wrong_commands_are_answered_in_words(args, code, word):
+    result = invoke(*args)
+    assert result.exit_code == code, result.output
+    assert word in result.output
+    assert "Traceback" not in result.output
+
+
+def test_run_prints_energies_and_writes_them(tmp_path):
+    out = tmp_path / "out.xyz"
+    result = etace("run", MODEL, FRAMES, "-o", out)
+    assert result.returncode == 0, result.stderr
+    assert "-119.180575" in result.stdout
+    back = read(out, index=":")
+    assert len(back) == 10
+    assert back[0].get_potential_energy() == pytest.approx(-119.180575, abs=1e-6)
+    assert back[0].get_forces().shape == (15, 3)
+    assert back[0].get_stress().shape == (6,)
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("structures")
+    write(folder / "iron.xyz", Atoms("FeO", [[0, 0, 0], [2, 0, 0]]))
+    write(folder / "far.xyz", Atoms("SiO", [[0, 0, 0], [1e300, 0, 0]]))
+    write(folder / "same.xyz", Atoms("SiO", [[0, 0, 0], [0, 0, 0]]))
+    (folder / "nan.xyz").write_text("2\nProperties=species:S:1:pos:R:3\nSi 0 0 0\nO nan 0 0\n")
+    (folder / "none.xyz").write_text("0\n\n")
+    (folder / "empty.xyz").write_text("")
+    (folder / "text.xyz").write_text("this is no structure\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("iron.xyz", "Fe"),
+        ("far.xyz", "far.xyz"),
+        ("same.xyz", "same"),
+        ("nan.xyz", "nan.xyz"),
+        ("none.xyz", "no atoms"),
+        ("empty.xyz", "empty.xyz"),
+        ("text.xyz", "ASE cannot read it"),
+    ],
+)
+def test_wrong_structures_are_one_line_and_exit_code_1(wrong, name, word):
+    result = invoke("run", MODEL, wrong / name)
+    assert result.exit_code == 1, result.output
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1
+    assert word in lines[0]
+
+
+def test_several_models_need_a_choice(wrong):
+    result = invoke("run", SPECS / "si_o.etace", FRAMES)
+    assert result.exit_code == 2
+    assert "si_o, many_body, pair_only" in result.output
+    assert invoke("run", SPECS / "si_o.etace", FRAMES, "--model", "V").exit_code == 2
+
+
+def test_a_cache_that_cannot_be_used_is_no_trouble(tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    result = etace(
+        "run",
+        SPECS / "scratch.etace",
+        FRAMES,
+        "--model",
+        "combined",
+        ETACE_CACHE_DIR=str(blocker / "x"),
+    )
+    assert result.returncode == 0, result.stderr
