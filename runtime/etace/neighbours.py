@@ -175,9 +175,10 @@ def _short_vectors(lattice: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """
     change, periodic = np.eye(3), np.flatnonzero(pbc)
     near = np.array(list(itertools.product((0, -1, 1), repeat=max(len(periodic) - 1, 0))))
-    for _ in range(100):  # enough to divide by 2^100; vectors in one plane would never end
+    shorter = len(periodic) > 1
+    while shorter:
         shorter = False
-        for d in periodic if len(periodic) > 1 else ():
+        for d in periodic:
             others = periodic[periodic != d]
             rows = change[others] @ lattice
             own = change[d] @ lattice
@@ -187,8 +188,8 @@ def _short_vectors(lattice: np.ndarray, pbc: np.ndarray) -> np.ndarray:
             if lengths[best] < (1 - 1e-9) * np.linalg.norm(own):
                 change[d] -= multiples[best] @ change[others]
                 shorter = True
-        if not shorter:
-            break
+                if lengths[best] < MIN_HEIGHT or np.abs(change).max() > 1e12:
+                    return change  # vectors in one plane would never end; `_complete` finds them
     return change
 
 

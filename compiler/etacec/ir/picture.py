@@ -28,53 +28,73 @@ COLOURS = {
 }
 
 
+# A bend of an arrow that passes a layer: (source, target, layer).
+Bend = tuple[str, str, int]
+
+
 def svg(g: ModelGraph) -> str:
     """A self-contained SVG; the same graph gives the same bytes."""
-    layers = _ordered(g)
-    width = max(len(layer) for layer in layers) * (BOX + GAP) + GAP
+    depth = _depths(g)
+    layers = _ordered(g, depth)
+    widths = [sum(_width(n) + GAP for n in layer) - GAP for layer in layers]
+    width = max(widths) + 2 * GAP
     height = len(layers) * LAYER + 70
-    at: dict[str, tuple[float, float]] = {}
+    centre: dict[str | Bend, tuple[float, float]] = {}
     for k, layer in enumerate(layers):
-        start = (width - len(layer) * (BOX + GAP) + GAP) / 2
-        for j, node in enumerate(layer):
-            at[node] = (start + j * (BOX + GAP), height - 30 - HEIGHT - k * LAYER)
+        x = (width - widths[k]) / 2
+        for n in layer:
+            centre[n] = (x + _width(n) / 2, height - 30 - HEIGHT / 2 - k * LAYER)
+            x += _width(n) + GAP
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="Helvetica, Arial, sans-serif">',
-        '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0 8 4 0 8z" fill="#5f6368"/></marker></defs>',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" '
+        f'width="{width:g}" height="{height}" font-family="Helvetica, Arial, sans-serif">',
+        '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto"><path d="M0 0 8 4 0 8z" fill="#5f6368"/></marker></defs>',
+        f'<rect width="{width:g}" height="{height}" fill="#fff"/>',
         f'<text x="{GAP}" y="28" font-size="17" font-weight="bold">{escape(g.name)}</text>',
         f'<text x="{GAP}" y="46" font-size="12" fill="#5f6368">{escape(", ".join(g.species))}</text>',
     ]
     for node in g.nodes():
-        out += [_arrow(at[i], at[node]) for i in g.inputs(node)]
+        for i in g.inputs(node):
+            bends = [centre[(i, node, k)] for k in range(depth[i] + 1, depth[node])]
+            out.append(_arrow([centre[i], *bends, centre[node]]))
     for node in g.nodes():
-        out += _box(node, g.op(node), *at[node])
+        out += _box(node, g.op(node), *centre[node])
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
-def _ordered(g: ModelGraph) -> list[list[str]]:
-    """Layers by distance from the inputs; inside a layer, near what a node reads (barycentres)."""
+def _width(n: str | Bend) -> float:
+    return BOX if isinstance(n, str) else 8
+
+
+def _depths(g: ModelGraph) -> dict[str, int]:
+    """Layer of each node: geometry at the bottom, models on top, the rest as near its readers as can be."""
     depth: dict[str, int] = {}
     for node in g.nodes():
         depth[node] = max((depth[i] + 1 for i in g.inputs(node)), default=0)
     top = max(depth.values())
-    for node in reversed(g.nodes()):  # constants stand beside their readers, not at the bottom
-        readers = [depth[s] for s in g.network.successors(node)]
-        if not g.inputs(node) and readers and isinstance(g.op(node), op.SelectConstant):
-            depth[node] = min(readers) - 1
-        elif not readers:
-            depth[node] = top
-    layers = [[n for n in g.nodes() if depth[n] == k] for k in range(top + 1)]
-    for _ in range(8):
+    for node in reversed(g.nodes()):
+        if not isinstance(g.op(node), op.Distance | op.Direction):
+            depth[node] = min((depth[r] - 1 for r in g.outputs(node)), default=top)
+    return depth
+
+
+def _ordered(g: ModelGraph, depth: dict[str, int]) -> list[list[str | Bend]]:
+    """Nodes and bends of every layer, each near what it is joined to (barycentres, a few sweeps)."""
+    layers: list[list[str | Bend]] = [[] for _ in range(max(depth.values()) + 1)]
+    joined: nx.Graph = nx.Graph()
+    for node in g.nodes():
+        layers[depth[node]].append(node)
+        for i in g.inputs(node):
+            bends: list[str | Bend] = [(i, node, k) for k in range(depth[i] + 1, depth[node])]
+            for k, bend in enumerate(bends, depth[i] + 1):
+                layers[k].append(bend)
+            nx.add_path(joined, [i, *bends, node])
+    for _ in range(12):
         place = {n: (j + 0.5) / len(layer) for layer in layers for j, n in enumerate(layer)}
         for layer in layers:
-            weight = {
-                n: _mean([place[m] for m in nx.all_neighbors(g.network, n)], place[n])
-                for n in layer
-            }
-            layer.sort(key=lambda n: (weight[n], n))
+            near = {n: _mean([place[m] for m in joined.adj.get(n, ())], place[n]) for n in layer}
+            layer.sort(key=lambda n: (near[n], str(n)))
     return layers
 
 
@@ -82,19 +102,39 @@ def _mean(values: list[float], otherwise: float) -> float:
     return round(sum(values) / len(values), 9) if values else otherwise
 
 
-def _arrow(source: tuple[float, float], target: tuple[float, float]) -> str:
-    x1, y1 = source[0] + BOX / 2, source[1]
-    x2, y2 = target[0] + BOX / 2, target[1] + HEIGHT + 2
-    middle = (y1 + y2) / 2
+def _arrow(points: list[tuple[float, float]]) -> str:
+    """From the top of the first point's box through the bends to the bottom of the last one's."""
+    x, y = points[0][0], points[0][1] - HEIGHT / 2
+    path = f"M{x:g} {y:g}"
+    for k, (u, v) in enumerate(points[1:], 1):
+        v = v + HEIGHT / 2 + 2 if k == len(points) - 1 else v
+        path += f"C{x:g} {(y + v) / 2:g} {u:g} {(y + v) / 2:g} {u:g} {v:g}"
+        x, y = u, v
     return (
-        f'<path d="M{x1:g} {y1:g}C{x1:g} {middle:g} {x2:g} {middle:g} {x2:g} {y2:g}" fill="none" '
-        'stroke="#5f6368" stroke-width="1.2" marker-end="url(#a)"/>'
+        f'<path d="{path}" fill="none" stroke="#5f6368" stroke-width="1.2" marker-end="url(#a)"/>'
     )
 
 
-def _box(node: str, o: op.Op, x: float, y: float) -> list[str]:
+def _short(node: str, o: op.Op) -> str:
+    """What fits into a box; the whole is in its tooltip."""
+    match o:
+        case op.SelectLinear():
+            return f"{len(o.channels)} channels, {len(o.kept)} needed"
+        case op.Harmonics():
+            return f"{o.kind}, l ≤ {o.lmax}, {o.used} needed"
+        case op.Pool(factors):
+            return f"Σ over neighbours: {sum(2 * l + 1 for _, l in factors)} functions"
+        case op.Products():
+            return f"{len(o.blocks)} products, {len(o.couplings)} couplings"
+        case op.Readout():
+            return f"W[{o.functions}; Z], {o.weights}"
     what = describe(o)
-    short = what if len(what) <= 34 else what[:33] + "…"
+    return what if len(what) <= 36 else what[:35] + "…"
+
+
+def _box(node: str, o: op.Op, x: float, y: float) -> list[str]:
+    what, short = describe(o), _short(node, o)
+    x, y = x - BOX / 2, y - HEIGHT / 2
     return [
         f"<g><title>{escape(what)}</title>"
         f'<rect x="{x:g}" y="{y:g}" width="{BOX}" height="{HEIGHT}" rx="7" fill="{COLOURS.get(type(o), "#eee")}" '
