@@ -23,7 +23,7 @@ class Pass:
 PASSES = (
     Pass(
         "drop_dead",
-        "remove nodes no model reads",
+        "remove nodes that neither a model nor a basis of the file reads",
         "first, so that nothing later works for nothing",
         lambda g, _: drop_dead(g),
     ),

@@ -7,13 +7,14 @@ from dataclasses import replace
 import networkx as nx
 
 from etacec.ir.graph import ModelGraph, build
-from etacec.ir.nodes import Block, Harmonics, Op, Pool, Products, SelectLinear, Total
+from etacec.ir.nodes import Block, Couple, Harmonics, Op, Pool, Products, SelectLinear, Total
 
 
 def drop_dead(graph: ModelGraph) -> ModelGraph:
-    """Nodes that lead to no model go."""
+    """Nodes that lead to no model go, but for the file's own bases: users call them by themselves."""
+    own = [name for name, _ in graph.of(Couple) if "." not in name]
     alive: set[str] = set()
-    for name, _ in graph.of(Total):
+    for name in [*own, *(name for name, _ in graph.of(Total))]:
         alive |= {name, *nx.ancestors(graph.network, name)}
     return graph.without(set(graph.nodes()) - alive)
 
