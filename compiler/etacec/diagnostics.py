@@ -98,6 +98,22 @@ def shown(text: str, limit: int = 60) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+WIDEST = 120  # characters of a source line that are shown
+
+
+def _window(source: str, column: int) -> tuple[str, int]:
+    """A long line cut to the surroundings of `column`, and the column within the cut."""
+    if len(source) <= WIDEST:
+        return source, column
+    start = max(0, min(column - 1 - WIDEST // 2, len(source) - WIDEST))
+    cut = source[start : start + WIDEST]
+    if start:
+        cut = "…" + cut[1:]
+    if start + WIDEST < len(source):
+        cut = cut[:-1] + "…"
+    return cut, column - start
+
+
 def _line(source: str) -> str:
     return "".join(
         c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source
@@ -110,12 +126,13 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
     head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
     lines = (sources.get(span.file) or "").split("\n")
     source = lines[span.line - 1].rstrip("\r") if span.line <= len(lines) else ""
+    source, column = _window(source, span.column)
     out = [head]
     if span.file:
         gutter = " " * len(str(span.line))
         # Tabs are copied, so the carets stay under the text whatever the tab width.
-        indent = "".join("\t" if c == "\t" else " " for c in source[: span.column - 1])
-        room = max(1, len(source) - span.column + 1)
+        indent = "".join("\t" if c == "\t" else " " for c in source[: column - 1])
+        room = max(1, len(source) - column + 1)
         carets = "^" * max(1, min(span.width, room))
         out += [
             f"{gutter}--> {span.file}:{span.line}:{span.column}",

@@ -26,7 +26,7 @@ from etace.errors import StructureError
 MAX_COORDINATE = 1e8  # Å; beyond it float64 resolves less than 1e-8 Å
 MIN_HEIGHT = 1e-6  # Å, between opposite faces of a periodic cell
 MIN_DISTANCE = 1e-6  # Å; closer atoms are taken for the same place
-MAX_PAIRS = 2e8  # about 10 GB
+MAX_PAIRS = 1e8  # about 10 GB
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def neighbour_list(
     cutoff: Å; no pairs if it is 0 or less
 
     Raises StructureError: wrong shapes; a number that is not finite or beyond 1e8 Å; a periodic
-    cell flatter than 1e-6 Å; two atoms closer than 1e-6 Å; more than about 2e8
+    cell flatter than 1e-6 Å; two atoms closer than 1e-6 Å; more than about 1e8
     pairs.
     """
     x, cell, pbc = _checked(positions, cell, pbc)

@@ -176,7 +176,10 @@ def variables(node: Node) -> set[str]:
 def evaluate(node: Node, values: Mapping[str, Any]) -> Any:
     """The formula in float64; `values`: variable -> number or array. NaN and inf are let through."""
     if isinstance(node, Const):
-        return np.float64(node.value)
+        try:
+            return np.float64(node.value)
+        except OverflowError:
+            return np.float64(np.inf)
     if isinstance(node, Pi):
         return np.float64(np.pi)
     if isinstance(node, Var):

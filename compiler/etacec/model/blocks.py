@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from fractions import Fraction
 
 from etacec.diagnostics import Report, did_you_mean, shown
@@ -48,6 +49,7 @@ class Entries:
         self.block = block
         self.wheres: list[ast.Where] = []
         self.fields: dict[str, ast.Field | ast.Weights] = {}
+        meant: set[str] = set()  # by misspelt keys: not reported as missing too
         for e in block.entries:
             key = (
                 "where"
@@ -57,6 +59,7 @@ class Entries:
                 else e.key
             )
             if key not in KEYS[block.kind]:
+                meant |= set(get_close_matches(key, KEYS[block.kind], n=1))
                 help = did_you_mean(
                     key, KEYS[block.kind], "it takes " + ", ".join(KEYS[block.kind])
                 )
@@ -73,7 +76,7 @@ class Entries:
                     )
                 self.fields[key] = e
         missing = [k for k in NEEDED[block.kind] if k not in self.fields]
-        for key in missing:
+        for key in (k for k in missing if k not in meant):
             report.add(
                 "E212", f"{block.kind} `{block.name}` needs `{key}`", block.span,
                 help=f"for example: {EXAMPLE[key]}",
@@ -268,8 +271,12 @@ def basis(
     else:
         blocks = _enumerated(entries, names, values, ls, L, scope, block)
     if not blocks:
-        span = entries.wheres[0].span if entries.wheres else block.span
-        raise Fault("E401", "this condition leaves nothing", span)
+        if entries.wheres:
+            raise Fault("E401", "this condition leaves nothing", entries.wheres[0].span)
+        raise Fault(
+            "E401", f"no product of these factors couples to L = {', '.join(map(str, L))}", block.span,
+            help="a product of one factor has its l for L; of two factors with L = 0, equal l",
+        )  # fmt: skip
     labels = tuple(
         "(" + ", ".join(f"{n} = {v}" for n, v in zip(names, value, strict=True)) + ")"
         for value in values
@@ -486,6 +493,8 @@ def onebody(
                 e.span,
                 help="for example: Si = -0.846 eV",
             )
+            if isinstance(e, ast.Field):
+                energies.setdefault(e.key, Fraction(0))
         elif e.key not in species:
             help = did_you_mean(e.key, species, "the species are: " + ", ".join(species))
             report.add("E210", f"`{shown(e.key)}` is not one of the species", e.span, help=help)

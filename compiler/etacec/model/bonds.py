@@ -95,8 +95,10 @@ def _lengths(
     if longest is not None:
         names["max_bond_length"] = Amount(longest, LENGTH)
     out: dict[str, Fraction] = {}
+    said: list[_Rule] = []
     for key in ("r0", "rin", "rcut"):
         rule = _chosen(a, b, key, rules, report)
+        said += [] if rule is None else [rule]
         if rule is None:
             value = {
                 "rin": Fraction(0),
@@ -106,7 +108,7 @@ def _lengths(
             if value is None:
                 if key == "r0":
                     report.add(
-                        "E405", f"no table has a bond length for {a}-{b}", Span(root.file.name),
+                        "E405", f"no table has a bond length for {a}-{b}", _place(root, a, b),
                         help=f"say it: bond {a}-{b} {{ r0 = 2.5 Å }}",
                     )  # fmt: skip
                 value = Fraction(1) if key == "r0" else DEFAULT_RCUT
@@ -114,7 +116,15 @@ def _lengths(
             value = _value(rule, key, names, known, out, report)
         out[key] = value
         known[key] = Amount(value, LENGTH)
-    return BondLengths(out["rin"], out["r0"], out["rcut"])
+    closest = min(said, key=lambda r: r.rank).span if said else Span(root.file.name)
+    return BondLengths(out["rin"], out["r0"], out["rcut"], closest)
+
+
+def _place(root: Unit, a: str, b: str) -> Span:
+    """Where the species without a length is declared."""
+    names = [n for u in root.all() for s in u.of(ast.Species) for n in s.names]
+    unknown = [n.span for n in names if n.name in (a, b) and nearest_neighbour(n.name) is None]
+    return unknown[0] if unknown else Span(root.file.name)
 
 
 def _value(
@@ -142,6 +152,7 @@ def _value(
 def _chosen(
     a: str, b: str, key: str, rules: dict[tuple[str, str, str], list[_Rule]], report: Report
 ) -> _Rule | None:
+    bond = f"{a}-{b}"
     a, b = sorted((a, b))
     # "*" sorts before every element.
     patterns = {(a, b), ("*", a), ("*", b), ("*", "*")}
@@ -155,8 +166,8 @@ def _chosen(
     for other in best[1:]:
         if other.expr != best[0].expr or other.unit is not best[0].unit or other.stars < 2:
             report.add(
-                "E211", f"two lines say `{key}` of {a}-{b}, and neither is more specific", other.span,
-                help=f"write `bond {a}-{b} {{ {key} = ... }}`, or keep one of them",
+                "E211", f"two lines say `{key}` of {bond}, and neither is more specific", other.span,
+                help=f"write `bond {bond} {{ {key} = ... }}`, or keep one of them",
             )  # fmt: skip
     return best[0]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import groupby
 
 import numpy as np
 
+from etacec.coupling import Pattern, multiplicity
 from etacec.diagnostics import Report, Span, shown
 from etacec.formula.nodes import evaluate
 from etacec.model.files import Files, NoFile
@@ -15,7 +17,7 @@ GRID = 400  # distances at which a formula must be finite
 
 
 def check(spec: Spec, files: Files, report: Report, file: str) -> None:
-    _bonds(spec, report, Span(file))
+    _bonds(spec, report)
     if report.errors:
         return
     for radial in spec.radials:
@@ -30,35 +32,24 @@ def check(spec: Spec, files: Files, report: Report, file: str) -> None:
         )
     for p in spec.potentials:
         if isinstance(p, Readout):
+            before = len(report.errors)
             _readout(spec, p, report)
+            if p.weights.init == "load" and len(report.errors) == before:
+                shape = (_functions(spec, p), len(spec.species))
+                check_array(p.weights.load, shape, files, p.span, report, file)
     _unused(spec, report)
 
 
-def _bonds(spec: Spec, report: Report, span: Span) -> None:
+def _bonds(spec: Spec, report: Report) -> None:
     for name, b in zip(spec.bond_names(), spec.bonds, strict=True):
-        if b.rin < 0:
-            report.add("E409", f"bond {name}: rin is negative ({_a(b.rin)})", span)
-        if b.rin >= b.r0:
-            report.add(
-                "E409",
-                f"bond {name}: rin = {_a(b.rin)} must be below r0 = {_a(b.r0)}",
-                span,
-                help="set `r0` or `rin` of this bond",
-            )
-        if b.r0 >= b.rcut:
-            report.add(
-                "E409",
-                f"bond {name}: r0 = {_a(b.r0)} must be below rcut = {_a(b.rcut)}",
-                span,
-                help="set `r0` or `rcut` of this bond",
-            )
-        if b.rcut > 100:
-            report.add(
-                "E409",
-                f"bond {name}: rcut = {_a(b.rcut)} is too long for a local potential",
-                span,
-                help="the limit is 100 Å",
-            )
+        for wrong, what, help in (
+            (b.rin < 0, f"rin is negative ({_a(b.rin)})", "set `rin` of this bond"),
+            (b.rin >= b.r0, f"rin = {_a(b.rin)} must be below r0 = {_a(b.r0)}", "set `r0` or `rin` of this bond"),
+            (b.r0 >= b.rcut, f"r0 = {_a(b.r0)} must be below rcut = {_a(b.rcut)}", "set `r0` or `rcut` of this bond"),
+            (b.rcut > 100, f"rcut = {_a(b.rcut)} is too long for a local potential", "the limit is 100 Å"),
+        ):  # fmt: skip
+            if wrong:
+                report.add("E409", f"bond {name}: {what}", b.span, help=help)
 
 
 def _a(x: Fraction) -> str:
@@ -124,7 +115,13 @@ def check_array(
         report.add("E507", f"cannot load `{shown(name)}`: {error}", span)
         return
     if array.shape != shape:
-        report.add("E508", f"`{shown(name)}` has shape {array.shape}, and {shape} is needed", span)
+        report.add(
+            "E508", f"`{shown(name)}` is {_by(array.shape)}, and {_by(shape)} is needed", span
+        )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) if shape else "a single number"
 
 
 def _readout(spec: Spec, readout: Readout, report: Report) -> None:
@@ -148,6 +145,18 @@ def _readout(spec: Spec, readout: Readout, report: Report) -> None:
             "W602", f"pair columns of `{readout.name}` are not all independent", readout.span,
             help="centre {0} with neighbour {1} gives the same sum as centre {1} with neighbour {0}".format(*spec.species),
         )  # fmt: skip
+
+
+def _functions(spec: Spec, readout: Readout) -> int:
+    """How many functions a readout reads: of a basis, all its couplings."""
+    if readout.kind == "pair":
+        return len(next(r for r in spec.radials if r.name == readout.source).channels)
+    basis = next(b for b in spec.bases if b.name == readout.source)
+    total = 0
+    for block in basis.blocks:
+        groups = [(basis.factors[f][1], len(list(same))) for f, same in groupby(sorted(block))]
+        total += multiplicity(Pattern(tuple(sorted(groups)), 0))
+    return total
 
 
 def _unused(spec: Spec, report: Report) -> None:

@@ -36,6 +36,8 @@ class Files:
                 raise NoFile("the model file does not carry it")
             text = self.carried_texts[shown]
         elif quoted:
+            if name in presets():
+                raise NoFile("it is a preset, and presets are written without quotes")
             if not name.endswith(".etace"):
                 raise NoFile("its name does not end in .etace")
             text = self._read(shown)
@@ -72,6 +74,8 @@ class Files:
             raise NoFile((error.strerror or "it cannot be read").lower()) from None
         except UnicodeDecodeError:
             raise NoFile("it is not UTF-8 text") from None
+        except ValueError:
+            raise NoFile("no file can have this name") from None
 
     def _load(self, shown: str) -> np.ndarray:
         if not shown.endswith((".npz", ".npy")):

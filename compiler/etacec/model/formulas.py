@@ -10,7 +10,7 @@ from etacec.formula.curves import ENVELOPES, POLYNOMIALS, TRANSFORMS, BadArgumen
 from etacec.formula.nodes import Node
 from etacec.model.spec import Curve, Polynomials
 from etacec.model.units import NUMBER
-from etacec.model.values import Amount, Fault, Scope, integer, number, quantity
+from etacec.model.values import Amount, Fault, Scope, integer, number, quantity, unknown
 from etacec.syntax import ast
 from etacec.syntax.source import expression
 
@@ -139,7 +139,8 @@ def to_nodes(expr: ast.Expr, argument: str, scope: Scope) -> Node:
             case ast.Number(value):
                 return nodes.Const(value)
             case ast.Quantity():
-                return nodes.Const(Fraction(quantity(e, scope).value))
+                inside = Scope({**scope.names, argument: Amount(Fraction(0))})
+                return nodes.Const(Fraction(quantity(e, inside).value))
             case ast.Name(name) if name == argument:
                 return nodes.Var(argument)
             case ast.Name("pi"):
@@ -190,8 +191,5 @@ def _parameter(e: ast.Name, name: str, argument: str, scope: Scope) -> Node:
         raise Fault("E304", "a number is needed here", e.span)
     known = {*scope.names, argument, "pi"}
     raise Fault(
-        "E205",
-        f"`{shown(name)}` is not known in this formula",
-        e.span,
-        help=did_you_mean(name, known),
+        "E205", f"`{shown(name)}` is not known in this formula", e.span, help=unknown(name, known)
     )

@@ -70,7 +70,7 @@ def _fill(unit: Unit, files: Files, report: Report) -> None:
                 "E503",
                 f"more than {DEEPEST} files use one another",
                 use.span,
-                help="does a file use itself?",
+                help="put some of them into one file",
             )
             return
         alias = use.name or use.source.rsplit("/", 1)[-1].removesuffix(".etace")
@@ -91,6 +91,9 @@ def _fill(unit: Unit, files: Files, report: Report) -> None:
             report.add(
                 "E505", f"cannot use the {kind} `{shown(use.source)}`: {error}", use.span, help=help
             )
+            continue
+        if name in _above(unit):
+            report.add("E503", f"`{shown(name)}` uses itself", use.span, help="remove this line")
             continue
         try:
             parsed = parse(text, name)
@@ -116,6 +119,11 @@ def _fill(unit: Unit, files: Files, report: Report) -> None:
         _fill(child, files, report)
 
 
+def _above(unit: Unit) -> list[str]:
+    """The names of this file and of those that use it."""
+    return [unit.file.name, *(_above(unit.parent) if unit.parent else [])]
+
+
 def _check_names(unit: Unit, report: Report) -> None:
     """Every name once, also under Unicode NFKC (two such names are one Python identifier)."""
     seen: dict[str, str] = {}
@@ -126,7 +134,10 @@ def _check_names(unit: Unit, report: Report) -> None:
         if not isinstance(name, str) or isinstance(d, ast.Version | ast.Species | ast.Bond):
             continue
         key = unicodedata.normalize("NFKC", name).replace(".", "_")
-        if name in WORDS:
+        if not key.isidentifier():
+            help = "names are letters, digits and `_`, and start with a letter"
+            report.add("E204", f"`{shown(name)}` cannot be a name", d.span, help=help)
+        elif name in WORDS:
             report.add(
                 "E204", f"`{name}` is a word of the language", d.span, help="choose another name"
             )
@@ -134,6 +145,6 @@ def _check_names(unit: Unit, report: Report) -> None:
             other = seen[key]
             message = f"`{name}` is declared twice"
             if other != name:
-                message = f"`{name}` and `{other}` are the same name in Python (Unicode NFKC)"
+                message = f"`{name}` and `{other}` are one name (equal under Unicode NFKC)"
             report.add("E202", message, d.span, help="choose another name")
         seen.setdefault(key, name)

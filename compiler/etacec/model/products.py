@@ -8,6 +8,7 @@ between fractions, so that ties at the bound do not depend on rounding.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,23 +52,29 @@ def products(
             others.append(condition)
         else:
             budgets.append(budget)
+    if not budgets and math.comb(len(factors) + order - 1, order) > LIMIT:
+        raise _too_many(order, span)
     out = []
     seen = 0
     for block in _search(len(factors), order, budgets):
         seen += 1
         if seen > LIMIT:
-            raise Fault(
-                "E402",
-                f"more than {LIMIT} products of order {order} would have to be looked at",
-                span,
-                help="bound them by a sum: for example `where sum(n + 1.5 * l) <= 10`",
-            )
+            raise _too_many(order, span)
         if not couples([ls[f] for f in block], L):
             continue
         inside = Scope(scope.names, scope.bond, tuple(factors[f] for f in block), scope.hint)
         if all(truth(c, inside) for c in others):
             out.append(block)
     return sorted(out)
+
+
+def _too_many(order: int, span: Span) -> Fault:
+    return Fault(
+        "E402",
+        f"more than {LIMIT} products of order {order} would have to be looked at",
+        span,
+        help="bound them by a sum: for example `where sum(n + 1.5 * l) <= 10`",
+    )
 
 
 def couples(ls: Sequence[int], L: Sequence[int]) -> bool:

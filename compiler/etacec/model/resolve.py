@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -77,8 +77,10 @@ def _override(root: Unit, overrides: Mapping[str, str], report: Report) -> None:
     for name in sorted(overrides):
         where = f"-D {shown(name)}"
         if name not in known:
-            help = did_you_mean(name, known)
-            report.add("E220", f"there is no param `{shown(name)}` to set", Span(), help=help)
+            help = did_you_mean(name, known) if known else "this file has no params"
+            report.add(
+                "E220", f"there is no param `{shown(name)}` to set with -D", Span(), help=help
+            )
             continue
         try:
             root.given[name] = (parse_value(overrides[name], where), None)
@@ -106,6 +108,8 @@ def _species(root: Unit, report: Report) -> tuple[str, ...]:
         for n in names:
             if n.name not in SYMBOLS:
                 close = did_you_mean(n.name, SYMBOLS, "write element symbols: Si, O")
+                if n.name.capitalize() in SYMBOLS:
+                    close = f"did you mean `{n.name.capitalize()}`?"
                 report.add("E221", f"`{shown(n.name)}` is not an element", n.span, help=close)
             elif n.name in out:
                 report.add("E202", f"`{n.name}` is listed twice", n.span)
@@ -131,7 +135,12 @@ def _params(unit: Unit, species: tuple[str, ...], report: Report) -> None:
             help = did_you_mean(
                 name, known, f"it has: {', '.join(known)}" if known else "it has none"
             )
-            span = getattr(expr, "span", Span())
+            places = (
+                [e.span for e in unit.use.entries if getattr(e, "key", "") == name]
+                if unit.use
+                else []
+            )
+            span = places[0] if places else expr.span
             report.add("E220", f"`{what}` has no param `{shown(name)}`", span, help=help)
     for p in declared:
         expr, reader = unit.given.get(p.name, (p.value, unit))
@@ -139,7 +148,10 @@ def _params(unit: Unit, species: tuple[str, ...], report: Report) -> None:
         try:
             unit.params[p.name] = evaluate(expr, Scope(names))
         except Fault as fault:
-            report.found.append(fault.diagnostic)
+            d = fault.diagnostic
+            if reader is None:  # given with -D: no file has a place for it
+                d = replace(d, message=f"{d.message} (-D {p.name})", span=Span())
+            report.found.append(d)
             unit.params[p.name] = Amount(Fraction(1))
 
 
@@ -223,8 +235,9 @@ def _models(root: Unit, names: _Names, report: Report) -> tuple[Model, ...]:
                 terms = _terms(m.value, found, Scope(unit.params))
             except Fault as fault:
                 report.add(*_parts(fault.diagnostic))
-                continue
+                terms = None
             if terms is None:
+                found.broken.add(m.name)
                 continue
             repeated = sorted({n for _, n in terms if [x for _, x in terms].count(n) > 1})
             if repeated:
@@ -339,7 +352,9 @@ def _potential(expr: ast.Name | ast.Member, names: _Names) -> list[tuple[Fractio
         raise Fault(
             "E217", f"`{shown(name)}` is a file", expr.span, help="it has: " + ", ".join(inside)
         )
-    known = [*here.potentials, *here.models]
+    prefix = "".join(f"{p}." for p in reversed(path[1:]))
+    known = [f"{prefix}{p}" for p in [*here.potentials, *here.models]]
+    full = f"{prefix}{name}"
     raise Fault(
-        "E217", f"`{shown(name)}` is no potential", expr.span, help=did_you_mean(name, known)
+        "E217", f"`{shown(full)}` is no potential", expr.span, help=did_you_mean(full, known)
     )

@@ -58,7 +58,7 @@ def smoothness(spec: Spec) -> tuple[list[Contact], list[Diagnostic]]:
         for contact, bonds in alike.items():
             whole = replace(contact, bonds=tuple(bonds))
             contacts.append(whole)
-            found += _judge(radial, whole)
+        found += _judge(radial, [c for c in contacts if c.radial == radial.name])
     return contacts, found
 
 
@@ -121,30 +121,20 @@ def _origin(e: Node, rin: Fraction, argument: str) -> str:
     return f"envelope ~ {sign}r^{p} for r -> 0"
 
 
-def _judge(radial: Radial, c: Contact) -> list[Diagnostic]:
-    bonds = ", ".join(c.bonds)
+def _judge(radial: Radial, contacts: Sequence[Contact]) -> list[Diagnostic]:
+    """One finding for all bonds that end alike."""
+    places: dict[tuple[str, bool], list[str]] = {}
+    for c in contacts:
+        for order, what, at in ((c.cutoff, "cutoff", c.rcut), (c.inner, "inner radius", c.rin)):
+            if order is not None and order < 1:
+                place = f"{float(at):.6g} Å of {', '.join(c.bonds)}"
+                places.setdefault((what, order < 0), []).append(place)
     out = []
-    for order, what, at in ((c.cutoff, "cutoff", c.rcut), (c.inner, "inner radius", c.rin)):
-        if order is None or order >= 1:
-            continue
-        place = f"at the {what} {float(at):.6g} Å of {bonds}"
+    for (what, jumps), where in places.items():
+        at_all = f"at the {what} {', '.join(where)}"
         help = "use an envelope that vanishes there with its slope: envelope(y) = (1 - y^2)^2"
-        if order < 0:
-            out.append(
-                Diagnostic(
-                    "E413",
-                    f"`{radial.name}` jumps {place}: so does the energy",
-                    radial.span,
-                    help=help,
-                )
-            )
-        else:
-            out.append(
-                Diagnostic(
-                    "W606",
-                    f"`{radial.name}` has a kink {place}: forces jump",
-                    radial.span,
-                    help=help,
-                )
-            )
+        code, message = "W606", f"`{radial.name}` has a kink {at_all}: forces jump"
+        if jumps:
+            code, message = "E413", f"`{radial.name}` jumps {at_all}: so does the energy"
+        out.append(Diagnostic(code, message, radial.span, help=help))
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -17,6 +17,8 @@ class BondLengths:
     rin: Fraction
     r0: Fraction
     rcut: Fraction
+    # Of the line that says most about this pair; no part of its value.
+    span: Span = field(default=Span(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)

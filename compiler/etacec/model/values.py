@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -40,6 +40,7 @@ CONSTANTS = ("pi", "order", "n_species", "bond_length", "max_bond_length")
 WORDS = frozenset(AGGREGATES + FUNCTIONS + CONSTANTS)
 _TOLERANCE = 1e-9  # of comparisons that involve a rounded number (a root, an exponential)
 _BITS = 4096
+_LARGEST = 1000  # power of 2: a float64 ends at 1024
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def evaluate(expr: ast.Expr, scope: Scope) -> Value:
 
 def quantity(expr: ast.Quantity, scope: Scope | None = None) -> Amount:
     if expr.unit not in UNITS:
-        help = did_you_mean(expr.unit, UNITS, LIST)
+        help = did_you_mean(expr.unit, UNITS, LIST) if len(expr.unit) > 1 else LIST
+        if expr.unit == "A":
+            help = "did you mean `Å`? (or write `angstrom`)"
         if scope is not None and (expr.unit in scope.names or expr.unit in WORDS):
             help = f"to multiply write `{_plain(expr.value)} * {expr.unit}`"
         raise Fault("E302", f"unknown unit `{shown(expr.unit)}`", expr.unit_span, help=help)
@@ -174,8 +177,15 @@ def _name(expr: ast.Name, name: str, scope: Scope) -> Value:
         return Amount(math.pi)
     help = scope.hint
     if not help:
-        help = did_you_mean(name, {*scope.names, "pi"})
+        help = unknown(name, {*scope.names, "pi"})
     raise Fault("E205", f"`{shown(name)}` is not known here", expr.span, help=help)
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Help for a name nobody has declared."""
+    if not name.isidentifier():  # y²: a letter to the eye, a name to the lexer
+        return "a power is written `^`: `y^2`"
+    return did_you_mean(name, known)
 
 
 def _arithmetic(expr: ast.Binary, a: Amount, b: Amount) -> Amount:
@@ -215,7 +225,7 @@ def _power(expr: ast.Binary, a: Amount, b: Amount) -> Amount:
         size = max(x.numerator.bit_length(), x.denominator.bit_length())
         if abs(int(y)) * size > _BITS:
             raise Fault("E307", "this number is too large", expr.span)
-        return Amount(Fraction(x ** int(y)), dimension)
+        return Amount(_finite(lambda: Fraction(x ** int(y)), expr), dimension)
     return Amount(_finite(lambda: float(x) ** float(y), expr), dimension)
 
 
@@ -226,8 +236,11 @@ def _finite(compute: Callable[[], Real], expr: ast.Expr) -> Real:
         value = math.inf
     if isinstance(value, float) and not math.isfinite(value):
         raise Fault("E307", "this is not a finite number", expr.span)
-    if isinstance(value, Fraction) and value.denominator.bit_length() > _BITS:
-        raise Fault("E307", "this number is too long", expr.span)
+    if isinstance(value, Fraction):
+        if value.denominator.bit_length() > _BITS:
+            raise Fault("E307", "this number is too long", expr.span)
+        if value.numerator.bit_length() - value.denominator.bit_length() > _LARGEST:
+            raise Fault("E307", "this number is too large", expr.span)
     return value
 
 
@@ -271,6 +284,7 @@ def _element(expr: ast.Element, owner: Value, index: int) -> Value:
             f"there is no entry {index}",
             expr.index.span,
             label=f"the list has {len(owner)} entries, counted from 1",
+            help="a single number stands for every entry",
         )
     return owner[index - 1]
 

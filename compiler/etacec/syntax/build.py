@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from lark import Token, Tree
 
-from etacec.diagnostics import Span
+from etacec.diagnostics import Diagnostic, Mistakes, Span
 from etacec.syntax import ast
 
 _BINARY = {"or_": "or", "and_": "and", "add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "^"}
-_BLOCKS = ("radial", "angular", "pair", "basis", "readout")
+DEPTH = 150  # operations inside one another
+DIGITS = 60  # of a number
+LARGEST_EXPONENT = 300
 
 
 class Builder:
@@ -20,6 +23,7 @@ class Builder:
     def __init__(self, file: str, docs: dict[int, str]):
         self.file = file
         self.docs = docs  # last line of a doc comment -> its text
+        self.depth = 0
 
     # ------------------------------------------------------------ places
 
@@ -43,7 +47,7 @@ class Builder:
         span = self.span(tree)
         c: list[Any] = list(tree.children)
         if kind == "version":
-            return ast.Version(int(c[0]), span=self.span(c[0]))
+            return ast.Version(int(self.number(c[0])), span=self.span(c[0]))
         if kind == "use":
             source = c[0].children[0]
             quoted = source.type == "STRING"
@@ -119,7 +123,28 @@ class Builder:
     def name(self, token: Any) -> ast.Name:
         return ast.Name(str(token), span=self.span(token))
 
+    def number(self, token: Token) -> Fraction:
+        digits, _, exponent = token.lower().partition("e")
+        if len(digits) > DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > LARGEST_EXPONENT:
+            help = f"at most {DIGITS} digits, and exponents up to {LARGEST_EXPONENT}"
+            raise Mistakes(
+                [Diagnostic("E307", "this number is too long", self.span(token), help=help)]
+            )
+        return Fraction(str(token))
+
     def expr(self, tree: Any) -> ast.Expr:
+        self.depth += 1
+        if self.depth > DEPTH:
+            message = "this expression nests too deeply to be read"
+            help = f"at most {DEPTH} operations inside one another: use a param for a part of it"
+            span = replace(self.span(tree), width=1)
+            raise Mistakes([Diagnostic("E101", message, span, help=help)])
+        try:
+            return self._expr(tree)
+        finally:
+            self.depth -= 1
+
+    def _expr(self, tree: Any) -> ast.Expr:
         kind, span = str(tree.data), self.span(tree)
         c: list[Any] = list(tree.children)
         if kind in _BINARY:
@@ -136,9 +161,9 @@ class Builder:
 
     def atom(self, kind: str, c: list[Any], span: Span) -> ast.Expr:
         if kind == "number":
-            return ast.Number(Fraction(str(c[0])), span=span)
+            return ast.Number(self.number(c[0]), span=span)
         if kind == "quantity":
-            return ast.Quantity(Fraction(str(c[0])), str(c[1]), self.span(c[1]), span=span)
+            return ast.Quantity(self.number(c[0]), str(c[1]), self.span(c[1]), span=span)
         if kind == "string":
             return ast.Text(str(c[0])[1:-1], span=span)
         if kind == "name":

@@ -146,5 +146,17 @@ CHARACTERS = {
     "\N{MULTIPLICATION SIGN}": "multiplication is written `*`",
     "\N{MINUS SIGN}": "the minus sign of the keyboard is meant: `-`",
     "\N{EN DASH}": "the minus sign of the keyboard is meant: `-`",
-    "\N{SUPERSCRIPT TWO}": "a power is written `^2`",
+    "\N{LESS-THAN OR EQUAL TO}": "write `<=`",
+    "\N{GREATER-THAN OR EQUAL TO}": "write `>=`",
+    "\N{NOT EQUAL TO}": "write `!=`",
+    "\N{MIDDLE DOT}": "multiplication is written `*`",
+    "\N{LEFT DOUBLE QUOTATION MARK}": 'write text in plain quotes: "..."',
+    "\N{NO-BREAK SPACE}": "write a plain space",
+    "\N{ZERO WIDTH SPACE}": "delete this invisible character",
+}
+TWO = {
+    "//": "a comment starts with `#`",
+    "**": "a power is written `^`: `y^2`",
+    "&&": "write `and`",
+    "||": "write `or`",
 }

@@ -13,7 +13,7 @@ from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, Unexp
 from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
 from etacec.syntax import ast
 from etacec.syntax.build import Builder
-from etacec.syntax.mistakes import BEFORE, CHARACTERS, KEYWORDS, MISTAKES
+from etacec.syntax.mistakes import BEFORE, CHARACTERS, KEYWORDS, MISTAKES, TWO
 from etacec.syntax.newlines import BINARY, Newlines
 
 _START = re.compile(rf"[ \t]*(?:(?:learnable|frozen)[ \t]+)?(?:etace|{'|'.join(KEYWORDS)})\b")
@@ -26,8 +26,8 @@ _WORDS = {
     "_NL": "a new line",
     "$END": "the end of the file",
 }
+_NOT_A_NAME = {"E106", "E109", "E110", "E111", "E113"}
 LIMIT = 1_000_000  # characters; a model is a page
-DEPTH = 100  # brackets, signs and powers inside one another
 
 
 @cache
@@ -64,9 +64,11 @@ def normal(text: str) -> str:
 def parse_value(text: str, name: str) -> ast.Expr:
     """One expression, as in `-D name=value`."""
     file = parse(f"param value = {text}", name)
-    (param,) = file.declarations
-    assert isinstance(param, ast.Param)
-    return param.value
+    first, *more = file.declarations
+    assert isinstance(first, ast.Param)
+    if more:
+        raise Mistakes([Diagnostic("E100", "one value is wanted", Span(name))])
+    return first.value
 
 
 def _refuse_the_unreadable(text: str, name: str) -> None:
@@ -78,14 +80,6 @@ def _refuse_the_unreadable(text: str, name: str) -> None:
                 )
             ]
         )
-    for number, line in enumerate(text.split("\n"), 1):
-        code = line.split("#", 1)[0]
-        depth = max((len(run) for run in re.findall(r"[-^\s(\[]{2,}", code)), default=0)
-        depth = max(depth, code.count("("), code.count("["), code.count("^"))
-        depth = max(depth, len(re.findall(r"\bnot\b", code)))
-        if depth > DEPTH:
-            span = Span(name, number, 1, len(line))
-            raise Mistakes([Diagnostic("E101", "this line nests too deeply to be read", span)])
 
 
 def _parse_in_pieces(text: str, name: str) -> list[Tree[Token]]:
@@ -119,11 +113,14 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
         character = text[error.pos_in_stream or 0]
         return Diagnostic(
             "E101",
-            f"unexpected character `{shown(character)}`",
+            f"unexpected character {_character(character)}",
             Span(name, error.line, error.column),
             help=CHARACTERS.get(character, ""),
         )
     assert isinstance(error, UnexpectedToken)
+    spelled = _misspelt(error, name, text)
+    if spelled is not None:
+        return spelled
     if _at_end(error) and _unclosed(text):
         span = _span(error, name, text)
         if following is not None:
@@ -140,12 +137,31 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
             span,
             help=f"write `, {shown(error.token)} ...`",
         )
+    bracket = _open_bracket(error, name, text)
+    if bracket is not None:
+        return bracket
     known = {m: [before + e for e in m.examples for before in BEFORE] for m in MISTAKES}
     mistake = error.match_examples(parser().parse, known, use_accepts=True)
+    reserved = str(error.token).isidentifier() and "NAME" in accepts
+    if reserved and {"RBRACE", "WEIGHTS"} <= accepts and error.token in KEYWORDS:
+        return Diagnostic(
+            "E100",
+            f"a `{error.token}` cannot stand inside a block",
+            span,
+            help="close the block first: `}`",
+        )
+    if (
+        reserved
+        and not (mistake and mistake.code in _NOT_A_NAME)
+        and not _first_on_line(error, text)
+    ):
+        mistake = next(m for m in MISTAKES if m.code == "E112")
     if mistake is not None and (mistake.code != "E112" or str(error.token).isidentifier()):
         help = mistake.help
         if mistake.code == "E109":
-            help = did_you_mean(str(error.token), KEYWORDS, help)
+            help = _declaration_help(error, text, help)
+        if mistake.code == "E102":
+            span = _after_equals(error, name, text)
         return Diagnostic(mistake.code, mistake.message, span, help=help)
     found = "the end of the file" if _at_end(error) else f"`{shown(str(error.token).strip())}`"
     if error.token.type == "_NL":
@@ -153,6 +169,71 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
     return Diagnostic(
         "E100", f"did not expect {found} here", span, help=f"expected {_expected(error)}"
     )
+
+
+def _character(character: str) -> str:
+    if character.isprintable():
+        return f"`{character}`"
+    return f"U+{ord(character):04X} ({unicodedata.name(character, 'a control character').lower()})"
+
+
+def _misspelt(error: UnexpectedToken, name: str, text: str) -> Diagnostic | None:
+    """Spellings of other languages that are words of this one: `//`, `**`, `.5`, `4.`."""
+    if _at_end(error) or error.token.start_pos is None:
+        return None
+    at = error.token.start_pos
+    for written, help in TWO.items():
+        for start in (at - 1, at):
+            if text[max(start, 0) : start + 2] == written:
+                span = Span(name, error.line, error.column - at + start, 2)
+                return Diagnostic("E101", f"unexpected `{written}`", span, help=help)
+    if error.token == "." or re.search(r"[0-9]\.$", text[:at]):
+        start = at if error.token == "." else at - 1
+        span = Span(name, error.line, error.column - at + start)
+        return Diagnostic("E101", "unexpected character `.`", span, help=CHARACTERS["."])
+    return None
+
+
+def _open_bracket(error: UnexpectedToken, name: str, text: str) -> Diagnostic | None:
+    """A `(` or `[` left open, seen where a brace, a field or the end comes."""
+    at = len(text) if _at_end(error) else error.token.start_pos or 0
+    open_: list[tuple[str, int]] = []
+    for found in re.finditer(r'"[^"\n]*"|#[^\n]*|[()\[\]]', text[:at]):
+        if found[0] in ("(", "["):
+            open_.append((found[0], found.start()))
+        elif found[0] in (")", "]") and open_:
+            open_.pop()
+    if not open_:
+        return None
+    bracket, start = open_[-1]
+    if "\n" not in text[start:at] and not _at_end(error) and error.token not in ("{", "}"):
+        return None
+    line = text.count("\n", 0, start)
+    span = Span(name, line + 1, start - (text.rfind("\n", 0, start) + 1) + 1)
+    closing = {"(": ")", "[": "]"}[bracket]
+    return Diagnostic(
+        "E104", f"this `{bracket}` is not closed", span, help=f"add the missing `{closing}`"
+    )
+
+
+def _first_on_line(error: UnexpectedToken, text: str) -> bool:
+    at = error.token.start_pos or 0
+    return not text[text.rfind("\n", 0, at) + 1 : at].strip()
+
+
+def _after_equals(error: UnexpectedToken, name: str, text: str) -> Span:
+    """Where the value should stand: behind the `=`."""
+    at = len(text) if _at_end(error) else error.token.start_pos or 0
+    equals = text.rfind("=", 0, at)
+    line = text.count("\n", 0, equals)
+    return Span(name, line + 1, equals - (text.rfind("\n", 0, equals) + 1) + 2)
+
+
+def _declaration_help(error: UnexpectedToken, text: str, otherwise: str) -> str:
+    word = str(error.token)
+    if re.match(r"[ \t]*=", text[(error.token.end_pos or 0) :]):
+        return f"a parameter is written: param {shown(word)} = ..."
+    return did_you_mean(word.lower(), (*KEYWORDS, "etace"), otherwise)
 
 
 def _unclosed(text: str) -> bool:
@@ -175,13 +256,15 @@ def _at_end(error: UnexpectedToken) -> bool:
 
 def _expected(error: UnexpectedToken) -> str:
     accepts = error.accepts or error.expected
-    words = sorted({_spelling(name) for name in accepts} - {"the end of the file"})
+    operators = _OPERATORS if set(accepts) & (BINARY - {"COMPARE"}) else set()
+    words = sorted(
+        {"an operator" if name in operators else _spelling(name) for name in accepts}
+        - {"the end of the file"}
+    )
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
 def _spelling(terminal: str) -> str:
-    if terminal in _OPERATORS:
-        return "an operator"
     if terminal in _WORDS:
         return _WORDS[terminal]
     pattern = next(t.pattern for t in parser().terminals if t.name == terminal)
