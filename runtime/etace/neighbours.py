@@ -134,10 +134,11 @@ def _search(
     """Pairs (i, j, shift) in any order: all with r < cutoff, and perhaps some beyond."""
     lattice = np.where(pbc[:, None], cell, 0.0)
     change = _short_vectors(lattice, pbc)
-    size = float((np.abs(change) @ np.abs(lattice)).max())  # of the terms whose sum is rounded
+    least = _least_height(change, lattice)
     lattice = change @ lattice
-    frame, heights = _complete(cell, lattice, pbc, max(MIN_HEIGHT, 1e-12 * size))
-    cutoff = cutoff * (1 + 1e-9) + 1e-13 * max(np.abs(x).max(), size)  # room for the rounding below
+    frame, heights = _complete(cell, lattice, pbc, least)
+    # room for the rounding below
+    cutoff = cutoff * (1 + 1e-9) + 1e-13 * np.abs(x).max() + 0.1 * (least - MIN_HEIGHT)
 
     fractions = x @ np.linalg.inv(frame)
     radius = cutoff
@@ -185,12 +186,17 @@ def _short_vectors(lattice: np.ndarray, pbc: np.ndarray) -> np.ndarray:
             multiples = np.round(np.linalg.lstsq(rows.T, own, rcond=None)[0]) + near
             lengths = np.linalg.norm(own - multiples @ rows, axis=1)
             best = int(np.argmin(lengths))
-            if lengths[best] < (1 - 1e-9) * np.linalg.norm(own):
+            if lengths[best] < 0.99 * np.linalg.norm(own):
                 change[d] -= multiples[best] @ change[others]
                 shorter = True
-                if lengths[best] < MIN_HEIGHT or np.abs(change).max() > 1e12:
+                if lengths[best] < _least_height(change, lattice):
                     return change  # vectors in one plane would never end; `_complete` finds them
     return change
+
+
+def _least_height(change: np.ndarray, lattice: np.ndarray) -> float:
+    """Å; what the rounding of `change @ lattice` leaves meaningful, with four digits to spare."""
+    return MIN_HEIGHT + 1e-12 * float((np.abs(change) @ np.abs(lattice)).max())
 
 
 def _complete(

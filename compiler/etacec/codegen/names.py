@@ -9,7 +9,7 @@ import unicodedata
 RESERVED = frozenset(
     """
     AtomGraph BOND_R0 BOND_RCUT BOND_RIN Constant CUTOFFS DTYPE Linear MODELS NO_CUTOFFS Potential
-    SPECIES angular annotations bonds init jax jnp np radial starts tensor
+    SPECIES angular annotations bonds channels features graph init jax jnp np params radial starts tensor
     """.split()
 )
 

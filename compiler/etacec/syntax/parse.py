@@ -13,7 +13,7 @@ from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, Unexp
 from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
 from etacec.syntax import ast
 from etacec.syntax.build import Builder
-from etacec.syntax.mistakes import BEFORE, CHARACTERS, KEYWORDS, MISTAKES, TWO
+from etacec.syntax.mistakes import BEFORE, CHARACTERS, KEYWORDS, MISTAKES, TWO, Mistake
 from etacec.syntax.newlines import BINARY, Newlines
 
 _START = re.compile(rf"[ \t]*(?:(?:learnable|frozen)[ \t]+)?(?:etace|{'|'.join(KEYWORDS)})\b")
@@ -140,8 +140,7 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
     bracket = _open_bracket(error, name, text)
     if bracket is not None:
         return bracket
-    known = {m: [before + e for e in m.examples for before in BEFORE] for m in MISTAKES}
-    mistake = error.match_examples(parser().parse, known, use_accepts=True)
+    mistake = _known_mistake(error)
     reserved = str(error.token).isidentifier() and "NAME" in accepts
     if reserved and {"RBRACE", "WEIGHTS"} <= accepts and error.token in KEYWORDS:
         return Diagnostic(
@@ -169,6 +168,34 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
     return Diagnostic(
         "E100", f"did not expect {found} here", span, help=f"expected {_expected(error)}"
     )
+
+
+def _place(error: UnexpectedToken) -> tuple[object, int, frozenset[str]]:
+    """Where the parser was: its state, the depth of its stack, and what it would have taken."""
+    stack = error.state.state_stack
+    return stack[-1], len(stack), frozenset(error.accepts or ())
+
+
+@cache
+def _examples() -> dict[tuple[object, int, frozenset[str]], list[tuple[str, Mistake]]]:
+    """Place of each example's mistake -> (the unexpected word, the mistake), in the table's order.
+
+    lark's own match_examples does this too, but parses the table anew at each mistake.
+    """
+    out: dict[tuple[object, int, frozenset[str]], list[tuple[str, Mistake]]] = {}
+    for mistake in MISTAKES:
+        for example in (before + e for e in mistake.examples for before in BEFORE):
+            try:
+                parser().parse(example)
+            except UnexpectedToken as error:
+                out.setdefault(_place(error), []).append((str(error.token), mistake))
+    return out
+
+
+def _known_mistake(error: UnexpectedToken) -> Mistake | None:
+    found = _examples().get(_place(error), [])
+    same = [mistake for word, mistake in found if word == str(error.token)]
+    return same[0] if same else found[0][1] if found else None
 
 
 def _character(character: str) -> str:

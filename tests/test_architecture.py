@@ -1,0 +1,73 @@
+"""Who may import whom (the architecture's one-way street), read off the sources."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = [
+    "diagnostics",
+    "formula",
+    "syntax",
+    "model",
+    "coupling",
+    "ir",
+    "passes",
+    "codegen",
+    "pipeline",
+    "cli",
+]
+ALLOWED = {
+    "formula": {"formula", "model"},
+    "syntax": {"syntax", "diagnostics"},
+    "model": {"model", "syntax", "formula", "diagnostics", "coupling"},
+    "coupling": {"coupling"},
+    "ir": {"ir", "model", "coupling", "diagnostics", "passes"},
+    "passes": {"passes", "ir", "coupling", "diagnostics"},
+    "codegen": {"codegen", "ir", "model", "formula", "coupling"},
+}
+
+
+def imports(path, top_only=False):
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("layer", sorted(ALLOWED))
+def test_stages_import_only_what_stands_before_them(layer):
+    for path in (ROOT / "compiler/etacec" / layer).rglob("*.py"):
+        for name in imports(path):
+            if name.startswith("etacec."):
+                assert name.split(".")[1] in ALLOWED[layer], f"{path.name} imports {name}"
+
+
+def test_the_runtime_does_not_know_the_compiler():
+    for path in (ROOT / "runtime/etace").rglob("*.py"):
+        assert not [n for n in imports(path, top_only=True) if n.startswith("etacec")], path
+        if path.name != "model.py":
+            assert not [n for n in imports(path) if n.startswith("etacec")], path
+
+
+def test_sympy_stays_where_formulas_are_expanded():
+    users = {
+        str(p.relative_to(ROOT / "compiler/etacec"))
+        for p in (ROOT / "compiler/etacec").rglob("*.py")
+        if "sympy" in {n.split(".")[0] for n in imports(p)}
+    }
+    assert users <= {"formula/contact.py"}
+
+
+def test_importing_etace_costs_nothing():
+    code = (
+        "import sys, etace; print([m for m in ('jax', 'ase', 'numpy', 'lark') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
