@@ -100,7 +100,9 @@ def basis_rows(
         g.append(jnp.einsum("ikf,ibf->ikb", dphi, J))
     gradient = jnp.stack(g, axis=2)  # dB_i/dr_ik: [N, K, 3, functions]
     kinds = jnp.arange(n_species, dtype=jnp.int32)
-    own = (jnp.asarray(graph.species)[:, None] == kinds[None, :]) & jnp.asarray(graph.atom_mask)[:, None]
+    own = (jnp.asarray(graph.species)[:, None] == kinds[None, :]) & jnp.asarray(graph.atom_mask)[
+        :, None
+    ]
     own = own.astype(B.dtype)
     energy = graph.per_structure(jnp.einsum("is,ib->isb", own, B).reshape(B.shape[0], -1))
     # One species at a time: a force row holds its own centre's gradient and its neighbours'.

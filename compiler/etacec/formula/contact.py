@@ -1,4 +1,4 @@
-"""How smoothly a formula ends: exact one-sided expansions by sympy. The only sympy in `formula/`."""
+"""How smoothly a formula ends, exactly: by series where it is rational, else by sympy (only here)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from etacec.formula.nodes import Const, Fn, Neg, Node, Op, Pi, Var, substitute
+from etacec.formula.series import NotRational, expand
 
 DEEPEST = 8  # derivatives looked at
 
@@ -48,8 +49,19 @@ def order_of_zero(node: Node, at: Fraction, side: int) -> int | None:
     """k such that node ~ c (r - at)^k from one side (side: -1 from below, 1 from above).
 
     0: a finite value other than 0. DEEPEST + 1: flatter than anything looked at. None: not finite.
-    Exact: derivatives are simplified symbolically; where simplification does not decide, 50 digits do.
+    Exact: by series for rational formulas; else derivatives are simplified symbolically, and where
+    simplification does not decide, 50 digits do.
     """
+    try:
+        found = expand(node, at, side).leading()
+    except NotRational:
+        return _order_by_sympy(node, at, side)
+    if found is None:
+        return DEEPEST + 1
+    return None if found[0] < 0 else min(found[0], DEEPEST + 1)
+
+
+def _order_by_sympy(node: Node, at: Fraction, side: int) -> int | None:
     import sympy as sp
 
     r = sp.Symbol("r", positive=True)
@@ -121,6 +133,14 @@ def _sign(node: Node, at: Fraction, side: int) -> int:
 @lru_cache(maxsize=1024)
 def power_at_zero(node: Node) -> tuple[Fraction, bool] | None:
     """(p, positive): node ~ c r^p for r -> 0 and the sign of c; None if it is no power."""
+    try:
+        found = expand(node, Fraction(0), 1).leading()
+        return None if found is None else (Fraction(found[0]), found[1] > 0)
+    except NotRational:
+        return _power_by_sympy(node)
+
+
+def _power_by_sympy(node: Node) -> tuple[Fraction, bool] | None:
     import sympy as sp
 
     r = sp.Symbol("r", positive=True)
