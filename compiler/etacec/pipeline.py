@@ -25,7 +25,8 @@ import numpy as np
 from etace import __version__
 
 from etacec import passes
-from etacec.codegen.module import Header, generate
+from etacec.codegen.context import Header
+from etacec.codegen.module import generate
 from etacec.coupling import GAUGE_VERSION
 from etacec.diagnostics import Diagnostic, Mistakes
 from etacec.ir.graph import ModelGraph
@@ -134,13 +135,9 @@ def compile_file(
 
 
 def _arrays(spec: Spec, files: Files) -> dict[str, np.ndarray]:
-    """Arrays by the name the spec gives them (files may stand in folders of their own)."""
-    out = {}
-    for block in [*spec.radials, *spec.potentials]:
-        weights = getattr(block, "weights", None)
-        if weights is not None and weights.load:
-            out[weights.load] = files.array(weights.load, block.span.file)
-    return out
+    """The arrays of `load = ...` by block; that they are there and fit was checked with the spec."""
+    found = [(b, getattr(b, "weights", None)) for b in [*spec.radials, *spec.potentials]]
+    return {b.name: files.array(w.load, b.span.file) for b, w in found if w is not None and w.load}
 
 
 def _digest(

@@ -58,7 +58,9 @@ def test_translation_wrapping_and_permutation_change_nothing(model):
     assert np.allclose(f.sum(axis=0), 0, atol=1e-10 * model.scale(atoms))
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 10])
+@pytest.mark.parametrize(
+    "n", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 5, 10))]
+)
 def test_energy_is_extensive(model, n):
     atoms = crystal(model)
     (e, _, f, v), (e2, _, f2, v2) = model(atoms), model(atoms.repeat((1, n, 1)))

@@ -1,0 +1,82 @@
+"""What the writers of a generated module share: the graph, names, tables, and how text is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from etacec.codegen.names import Names
+from etacec.ir import nodes as op
+from etacec.ir.graph import ModelGraph
+from etacec.model.spec import Weights
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first lines say: no path, no date."""
+
+    source: str
+    digest: str
+    version: str
+    gauge: int
+    overrides: tuple[tuple[str, str], ...]
+    smoothness: tuple[str, ...]
+
+
+class Context:
+    """One module in the making. `tables` grows as blocks are written; they stand behind the functions.
+
+    arrays: of `load = ...`, by block; n: number of species; bonds: unordered pairs.
+    """
+
+    def __init__(self, graph: ModelGraph, arrays: Mapping[str, np.ndarray], dtype: str):
+        self.graph = graph
+        self.arrays = arrays
+        self.dtype = dtype
+        self.n = len(graph.species)
+        blocks = [n for n in graph.nodes() if getattr(graph.op(n), "block", None) is not None]
+        found = {o.model: (n, o) for n, o in graph.of(op.Total)}
+        self.models = [found[m] for m in graph.models]
+        self.names = Names([*blocks, *(o.model for _, o in self.models)])
+        self.tables: list[str] = []
+        transforms = [o for _, o in graph.of(op.Transform)]
+        self.bonds = transforms[0].bonds if transforms else ()
+
+    def weights(self, node: str, w: Weights) -> str:
+        """Where a function finds the weights of a block."""
+        return (
+            f'params["{node}"]["weights"]' if w.learnable else self.names.derived(node, "WEIGHTS")
+        )
+
+
+def section(title: str, doc: str) -> list[str]:
+    return ["", "", f"# --- {title}", *comment(doc)]
+
+
+def comment(text: str, lead: bool = False) -> list[str]:
+    """User text as comment lines: printable characters only, so it cannot become code."""
+    if not text:
+        return []
+    lines = [f"# {plain(line)}".rstrip() for line in text.split("\n")]
+    return ["#", *lines] if lead else lines
+
+
+def plain(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def doc(text: str) -> str:
+    """Formula text inside a docstring: the language's own characters only."""
+    return plain(text).replace("\\", "/").replace('"', "'")
+
+
+def floats(values: Iterable[object]) -> str:
+    items = [repr(float(v)) for v in values]  # type: ignore[arg-type]
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+def strings(values: Iterable[str]) -> str:
+    items = [f'"{v}"' for v in values]
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"

@@ -1,0 +1,146 @@
+"""Onebodies, readouts and pairs, and the models that add them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import networkx as nx
+
+from etacec.codegen.context import Context, comment, plain, section, strings
+from etacec.codegen.starts import learnable
+from etacec.codegen.tables import tuple_text
+from etacec.ir import nodes as op
+
+
+def onebody(c: Context, node: str, o: op.SelectConstant) -> list[str]:
+    name = c.names[node]
+    table = c.names.derived(node, "ENERGIES")
+    values = ", ".join(repr(float(e)) for e in o.energies)
+    energies = f'params["{node}"]["energies"]' if o.learnable else table
+    return [
+        *section(f"onebody {plain(node)}", o.doc),
+        f"{table} = np.array([{values}], DTYPE)  # eV: {', '.join(c.graph.species)}",
+        "",
+        "",
+        f"def {name}(params, graph):",
+        f'    """{name}[Z_i]: [atoms], eV."""',
+        f"    return tensor.constant({energies}, graph)",
+    ]
+
+
+def readout(c: Context, node: str, o: op.Readout) -> list[str]:
+    name, (source,) = c.names[node], c.graph.inputs(node)
+    weights = c.weights(node, o.weights)
+    shape = f"[{o.functions}, {c.n}]"
+    if o.kind == "pair":
+        (radial,) = c.graph.inputs(source)
+        B = f"jnp.sum({c.names[radial]}(params, graph), axis=1)"
+        what = f"sum over k of W[k; Z_i] sum over j of {c.names[radial]}[k](ij)"
+    else:
+        B = f"{c.names[source]}(params, graph)"
+        what = f"sum over k of W[k; Z_i] {c.names[source]}[k](i)"
+    return [
+        *section(f"{o.kind} {plain(node)}", o.doc),
+        "",
+        "",
+        f"def {name}(params, graph):",
+        f'    """{what}: [atoms], eV; W: {shape}."""',
+        f"    features = {B}",
+        f"    return tensor.readout(features, {weights}, graph)",
+    ]
+
+
+def model(c: Context, node: str, o: op.Total) -> list[str]:
+    name = c.names[o.model]
+    sites = c.names.derived(o.model, "site_energies")
+    terms = list(zip(o.factors, c.graph.inputs(node), strict=True))
+    text = _sum([(f, c.names[t]) for f, t in terms])
+    called = _sum([(f, f"{c.names[t]}(params, graph)") for f, t in terms])
+    out = [f"# --- model {plain(o.model)}", *comment(o.doc), "", ""]
+    out += [
+        f"def {sites}(params, graph):",
+        f'    """{text}: [atoms], eV."""',
+        f"    return {called}",
+        "",
+        "",
+        f"{name} = Potential(",
+        f'    name="{plain(o.model)}",',
+        "    species=SPECIES,",
+    ]
+    edges = any(isinstance(c.graph.op(t), op.Readout) for _, t in terms)
+    out.append("    cutoffs=CUTOFFS," if edges else f"    cutoffs=np.zeros(({c.n}, {c.n})),")
+    out += ["    dtype=DTYPE,", "    terms=("]
+    for factor, t in terms:
+        out += _term(c, t, float(factor))
+    out.append("    ),")
+    if len(terms) == 1 and len(out[-2]) + len(out[-3]) < 90 and out[-3] == "    terms=(":
+        out[-3:] = [f"    terms=({out[-2].strip()}),"]  # as ruff joins it
+    shapes = _shapes(c, [t for _, t in terms])
+    out += (
+        ["    blocks={", *(f"        {line}" for line in shapes), "    },"]
+        if shapes
+        else ["    blocks={},"]
+    )
+    return [*out, "    starts=init,", f"    sites={sites},", ")", "", ""]
+
+
+def _term(c: Context, node: str, factor: float) -> list[str]:
+    o = c.graph.op(node)
+    if isinstance(o, op.SelectConstant):
+        return [f'        Constant("{node}", {factor!r}, learnable={o.learnable}),']
+    assert isinstance(o, op.Readout)
+    (source,) = c.graph.inputs(node)
+    if o.kind == "pair":
+        (radial,) = c.graph.inputs(source)
+        r = c.graph.op(radial)
+        assert isinstance(r, op.SelectLinear)
+        labels = (
+            f"tensor.channel_labels({c.names.derived(radial, 'CHANNELS')}, {strings(r.binders)})"
+        )
+        edges, basis = c.names[radial], "tensor.identity"
+    else:
+        b = c.graph.op(source)
+        assert isinstance(b, op.Couple)
+        factors, table = (
+            c.names.derived(source, "FACTORS"),
+            c.names.derived(source, "TABLE"),
+        )
+        labels = f"tensor.labels({table}, {factors}, {strings(b.binders)})"
+        edges, basis = c.names.derived(source, "edges"), c.names.derived(source, "of_A")
+    return [
+        "        Linear(",
+        f'            "{node}",',
+        f"            {factor!r},",
+        f"            learnable={o.weights.learnable},",
+        f"            labels={labels},",
+        f"            edges={edges},",
+        f"            basis={basis},",
+        "        ),",
+    ]
+
+
+def _shapes(c: Context, terms: list[str]) -> list[str]:
+    """Learnable blocks these terms read, in the order of the graph."""
+    needed = {a for t in terms for a in (t, *nx.ancestors(c.graph.network, t))}
+    out = [
+        f'"{node}": {{"weights": {tuple_text(shape)}}},'
+        for node, shape, _, _ in learnable(c)
+        if node in needed
+    ]
+    for node, constant in c.graph.of(op.SelectConstant):
+        if constant.learnable and node in needed:
+            out.append(f'"{node}": {{"energies": ({c.n},)}},')
+    return out
+
+
+def _sum(terms: list[tuple[Fraction, str]]) -> str:
+    """`E0 + 0.5 * V - U` of (factor, term)."""
+    out = ""
+    for factor, term in terms:
+        f = float(factor)
+        size = term if abs(f) == 1 else f"{abs(f)!r} * {term}"
+        if not out:
+            out = size if f > 0 else f"-{size}"
+        else:
+            out += f" {'+' if f > 0 else '-'} {size}"
+    return out
