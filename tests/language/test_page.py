@@ -11,7 +11,7 @@ from etacec import compile_text
 from etacec.codes import CODES
 from etacec.coupling import Pattern, couple
 from etacec.formula.curves import ENVELOPES, POLYNOMIALS, TRANSFORMS
-from etacec.model.blocks import KEYS
+from etacec.model.entries import KEYS
 from etacec.model.units import UNITS
 from etacec.model.values import WORDS
 from etacec.syntax.mistakes import KEYWORDS

@@ -8,10 +8,11 @@ from fractions import Fraction
 from typing import Any
 
 from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
-from etacec.model import blocks
+from etacec.model import bases, embeddings, potentials
 from etacec.model.bonds import bonds
 from etacec.model.check import check
 from etacec.model.elements import SYMBOLS
+from etacec.model.entries import Entries
 from etacec.model.files import Files
 from etacec.model.load import Unit, load
 from etacec.model.spec import Angular, Basis, Model, Potential, Radial, Spec
@@ -182,19 +183,19 @@ def _one(
     before = len(report.errors)
     try:
         if block.kind == "onebody":
-            names.potentials[local] = blocks.onebody(block, full, scope, species, report)
+            names.potentials[local] = potentials.onebody(block, full, scope, species, report)
             return
-        entries = blocks.Entries(block, report)
+        entries = Entries(block, report)
         if not entries.complete:
             names.broken.add(local)
             return
         if block.kind == "radial":
-            names.radials[local] = blocks.radial(block, full, scope, entries)
+            names.radials[local] = embeddings.radial(block, full, scope, entries)
         elif block.kind == "angular":
-            names.angulars[local] = blocks.angular(block, full, scope, entries)
+            names.angulars[local] = embeddings.angular(block, full, scope, entries)
         elif block.kind == "basis":
             if not _needs_broken(entries.field("factors"), names):
-                names.bases[local] = blocks.basis(
+                names.bases[local] = bases.basis(
                     block, full, scope, entries, names.radials, names.angulars
                 )
         else:
@@ -203,7 +204,7 @@ def _one(
             )
             if not _needs_broken(entries.field("from"), names):
                 sources = {k: v.name for k, v in found.items()}
-                names.potentials[local] = blocks.readout(block, full, scope, entries, sources)
+                names.potentials[local] = potentials.readout(block, full, scope, entries, sources)
     except Fault as fault:
         report.add(*_parts(fault.diagnostic))
     known = {**names.radials, **names.angulars, **names.bases, **names.potentials}
