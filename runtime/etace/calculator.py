@@ -12,8 +12,9 @@ from ase.calculators.calculator import all_changes
 from ase.calculators.mixing import SumCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from etace.errors import ParameterError
 from etace.graph import AtomGraph
-from etace.model import Model, load
+from etace.model import Model, Rows, load
 
 
 class Calculator(AseCalculator):
@@ -92,12 +93,47 @@ class Stack(SumCalculator):
     """The sum of calculators, for example a model and a dispersion correction.
 
     Models of one file are better added in it (`model m = E0 + V2 + V`): one neighbour list, one call.
+    Linear parameters and design rows are those of its etace calculators, in their order; any other
+    calculator is fixed and has none.
     """
 
     def __init__(self, *calculators: Any):
         super().__init__(list(calculators))
 
     @property
+    def models(self) -> list[Model]:
+        return [c.model for c in self.mixer.calcs if isinstance(c, Calculator)]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Linear parameters of each model."""
+        return [m.length_basis for m in self.models]
+
+    @property
     def length_basis(self) -> int:
-        """Linear parameters of all etace models in it, in the order of the calculators."""
-        return sum(c.model.length_basis for c in self.mixer.calcs if isinstance(c, Calculator))
+        """Linear parameters of all models."""
+        return sum(self.lengths)
+
+    def get_linear_parameters(self) -> np.ndarray:
+        """[P], a copy."""
+        return np.concatenate([m.get_linear_parameters() for m in self.models])
+
+    def set_linear_parameters(self, values: Any) -> None:
+        """values: [P]; copied."""
+        values = np.asarray(values)
+        if values.shape != (self.length_basis,):
+            raise ParameterError(
+                f"{self.length_basis} linear parameters are needed, not {values.shape}"
+            )
+        ends = np.cumsum(self.lengths)
+        for model, part in zip(self.models, np.split(values, ends[:-1]), strict=True):
+            model.set_linear_parameters(part)
+        for calculator in self.mixer.calcs:
+            if isinstance(calculator, Calculator):
+                calculator.reset()
+        self.atoms, self.results = None, {}  # results of the old parameters are no results
+
+    def energy_forces_virial_basis(self, atoms: Any) -> Rows:
+        """energy: [P], forces: [N, 3, P], virial: [3, 3, P] of all models."""
+        parts = [m.energy_forces_virial_basis(atoms) for m in self.models]
+        return Rows(*(np.concatenate([p[k] for p in parts], axis=-1) for k in range(3)))

@@ -9,6 +9,10 @@ class EtaceError(Exception):
     """Base class of all errors that etace raises about its input."""
 
 
+class RequestError(EtaceError):
+    """What was asked for is not in the file: another model, an override of a finished one."""
+
+
 class StructureError(EtaceError):
     """A structure that cannot be evaluated. Messages count atoms from 0, as ASE does."""
 

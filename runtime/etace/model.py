@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from etace.errors import EtaceError, ModelFileError, ParameterError
+from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.graph import AtomGraph, atom_bucket
 from etace.io.model_file import read_model, write_model
 from etace.potential import Potential
@@ -245,13 +245,13 @@ def load(
     path = Path(path)
     if path.suffix == ".safetensors":
         if overrides:
-            raise EtaceError("a model file is complete: its params cannot be overridden")
+            raise RequestError("a model file is complete: its params cannot be overridden")
         tensors, metadata = read_model(path)
         loaded = from_tensors(tensors, metadata, str(path), dtype)
     else:
         loaded = _from_spec(path, model, seed, overrides, dtype)
     if model is not None and loaded.name != model:
-        raise EtaceError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
+        raise RequestError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
     if params is not None:
         loaded.params = _other_params(Path(params), loaded)
     return loaded
@@ -313,7 +313,7 @@ def choose(module: types.ModuleType, model: str | None) -> Potential:
     if model not in models:
         names = ", ".join(models)
         what = "say which model (--model NAME)" if model is None else f"there is no model `{model}`"
-        raise EtaceError(f"{what}; this file has: {names}")
+        raise RequestError(f"{what}; this file has: {names}")
     return models[model]
 
 

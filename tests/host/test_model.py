@@ -80,6 +80,12 @@ def test_a_stack_is_the_sum_of_its_calculators(frames):
     expected = a.get_potential_energy(atoms) + b.get_potential_energy(atoms)
     assert stack.get_potential_energy(atoms) == pytest.approx(expected, rel=1e-12)
     assert stack.length_basis == 24
+    assert stack.lengths == [12, 12]
+    rows, c = stack.energy_forces_virial_basis(atoms), stack.get_linear_parameters()
+    assert rows.energy @ c == pytest.approx(expected - 15.0 * ((-0.846 - 2 * 1.023) / 3), rel=1e-10)
+    stack.set_linear_parameters(2 * c)
+    doubled = stack.get_potential_energy(atoms)
+    assert doubled == pytest.approx(expected + rows.energy @ c, rel=1e-10)
 
 
 def test_linear_parameters_are_copies(model):

@@ -42,7 +42,7 @@ def command(
     kind = dtype_of(dtype)
     frames, names = _read(structures)
     _configure(device)
-    from etace.errors import EtaceError
+    from etace.errors import EtaceError, RequestError
     from etace.model import load
 
     try:
@@ -50,13 +50,10 @@ def command(
             path, model, seed=seed, params=params, overrides=overrides(define),
             dtype=None if path.suffix == ".safetensors" and dtype == "float64" else kind,
         )  # fmt: skip
+    except RequestError as error:
+        fail(str(error), 2)
     except EtaceError as error:
-        fail(
-            str(error),
-            2
-            if not path.exists() or "which model" in str(error) or "no model" in str(error)
-            else 1,
-        )
+        fail(str(error), 1 if path.exists() else 2)
     try:
         results = list(_progress(loaded.evaluate_many(frames), len(frames)))
     except EtaceError as error:
