@@ -44,6 +44,14 @@ class Calculator(AseCalculator):
         self.skin = float(skin)
         self._graph: AtomGraph | None = None
         self._at: Any = None
+        self._used: Any = None  # the parameters of the last results
+
+    def check_state(self, atoms: Any, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last results: the atoms, or the model's parameters."""
+        if self.model.params is not self._used:
+            return list(all_changes)
+        changes: list[str] = super().check_state(atoms, tol)
+        return changes
 
     def calculate(
         self,
@@ -54,6 +62,7 @@ class Calculator(AseCalculator):
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
         r = self.model.evaluate_graph(self._neighbours(atoms), len(atoms))
+        self._used = self.model.params
         self.results = {
             "energy": r.energy,
             "free_energy": r.energy,

@@ -96,6 +96,16 @@ def test_linear_parameters_are_copies(model):
         model.set_linear_parameters(np.zeros(3))
 
 
+def test_new_parameters_are_noticed_by_a_calculator_in_use(frames):
+    model = etace.load(ROOT / "examples/si_o.safetensors")
+    atoms = frames[0].copy()
+    atoms.calc = model.calculator()
+    before = atoms.get_potential_energy()
+    model.set_linear_parameters(np.zeros(240))
+    assert atoms.get_potential_energy() == pytest.approx(5 * -0.846 + 10 * -1.023)
+    assert before != atoms.get_potential_energy()
+
+
 def test_design_rows_predict_what_the_model_does(model, frames):
     atoms = frames[1]
     rows, result = model.energy_forces_virial_basis(atoms), model.evaluate(atoms)
