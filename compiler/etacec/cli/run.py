@@ -185,8 +185,8 @@ def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any])
             highlight=False,
             soft_wrap=True,
         )
-    if not any(np.any(v) for a in loaded.params.values() for k, v in a.items()) and loaded.params:
-        typer.echo("note: all parameters are zero (a start, not a fit)", err=True)
+    if loaded.length_basis and not np.any(loaded.get_linear_parameters()):
+        typer.echo("note: all linear parameters are zero (a start, not a fit)", err=True)
 
 
 def _write(path: Path, frames: list[Any], names: list[str], results: list[Any]) -> None:
