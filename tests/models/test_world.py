@@ -299,3 +299,20 @@ def test_a_float64_module_refuses_32_bit_mode_also_inside_jit():
             model.potential.energy(model.params, graph)
         with pytest.raises(PrecisionError, match="enable_x64"):
             jax.jit(model.potential.energy)(model.params, graph)
+
+
+def test_rows_of_a_batch_are_the_rows_of_its_structures():
+    model = case("bonds")
+    graphs = [model.graph(crystal(model, seed=k)) for k in range(2)]
+    batch = AtomGraph.batch(graphs)
+    rows = jax.jit(model.potential.design_rows)(model.params, batch)
+    energy = jax.jit(model.potential.energy_rows)(model.params, batch)
+    for k, graph in enumerate(graphs):
+        single = model.rows(model.params, graph)
+        scale = np.abs(single.forces).max()
+        assert np.allclose(rows.energy[k], single.energy, rtol=0, atol=1e-12 * scale)
+        assert np.allclose(energy[k], single.energy, rtol=0, atol=1e-12 * scale)
+        assert np.allclose(rows.virial[k], single.virial, rtol=0, atol=1e-11 * scale)
+        assert np.allclose(
+            rows.forces[8 * k : 8 * k + 8], single.forces[:8], rtol=0, atol=1e-12 * scale
+        )
