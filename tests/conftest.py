@@ -1,5 +1,6 @@
 """Options and JAX's strict mode, shared by all tests."""
 
+import gc
 from pathlib import Path
 
 import jax
@@ -27,6 +28,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def room_for_compiled_code():
+    """XLA aborts when a process has used up its memory maps (vm.max_map_count, 65530 by default), and
+    every compiled function takes some: forget them in time. They are compiled again where needed."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 30_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
