@@ -36,11 +36,6 @@ def distances(graph: AtomGraph, rcut: Any) -> tuple[jax.Array, jax.Array]:
 def by_pair(upper: tuple[float, ...], n_species: int, dtype: str) -> np.ndarray:
     """Values of unordered pairs (upper triangle by rows) as a table over ordered pairs: [pairs]."""
     full = np.zeros((n_species, n_species), dtype)
-    full[np.triu_indices(n_species)] = upper
-    return np.ascontiguousarray(_mirror(full).ravel())
-
-
-def _mirror(full: np.ndarray) -> np.ndarray:
-    i, j = np.tril_indices(len(full), -1)
-    full[i, j] = full[j, i]
-    return full
+    i, j = np.triu_indices(n_species)
+    full[i, j] = full[j, i] = upper
+    return full.ravel()

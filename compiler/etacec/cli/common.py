@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -96,14 +97,20 @@ def report(diagnostics: Any, sources: Any, as_json: bool = False) -> None:
         typer.echo(text, err=True)
 
 
-def write(path: Path, text: str) -> None:
-    """Write beside, then rename: never a half file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, renamed to `path` at the end: never a half file."""
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
     try:
-        beside.write_text(text, encoding="utf8")
+        yield beside
         os.replace(beside, path)
     except OSError as error:
         fail(f"cannot write {path}: {error.strerror or error}", 2)
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def write(path: Path, text: str) -> None:
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf8")

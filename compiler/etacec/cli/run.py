@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import AnyPath, Define, DTypeOption, ModelOption, dtype_of, fail, overrides
+from etacec.cli.common import (
+    AnyPath,
+    Define,
+    DTypeOption,
+    ModelOption,
+    dtype_of,
+    fail,
+    overrides,
+    replacing,
+)
 
 SHOWN = 40  # rows of the table; the file written with -o has all
 
@@ -190,29 +198,22 @@ def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any])
 
 
 def _write(path: Path, frames: list[Any], names: list[str], results: list[Any]) -> None:
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        if path.suffix == ".json":
-            rows = [
-                {
-                    "structure": name,
-                    "energy": r.energy,
-                    "energies": r.energies.tolist(),
-                    "forces": r.forces.tolist(),
-                    "virial": r.virial.tolist(),
-                    "pressure_GPa": pressure(atoms, r.virial),
-                }
-                for atoms, name, r in zip(frames, names, results, strict=True)
-            ]
-            beside.write_text(json.dumps(rows, indent=1), encoding="utf8")
-        else:
+    with replacing(path) as beside:
+        if path.suffix != ".json":
             _write_xyz(beside, frames, results)
-        os.replace(beside, path)
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror or error}", 2)
-    finally:
-        with suppress(OSError):
-            beside.unlink()
+            return
+        rows = [
+            {
+                "structure": name,
+                "energy": r.energy,
+                "energies": r.energies.tolist(),
+                "forces": r.forces.tolist(),
+                "virial": r.virial.tolist(),
+                "pressure_GPa": pressure(atoms, r.virial),
+            }
+            for atoms, name, r in zip(frames, names, results, strict=True)
+        ]
+        beside.write_text(json.dumps(rows, indent=1), encoding="utf8")
 
 
 def _write_xyz(path: Path, frames: list[Any], results: list[Any]) -> None:
