@@ -22,7 +22,16 @@ def solid_harmonics(r: jax.Array, l_max: int) -> jax.Array:
         raise ParameterError(f"l_max must be 0 or more, found {l_max}")
     r = jnp.asarray(r)
     x, y, z = r[..., 0], r[..., 1], r[..., 2]
-    square = x * x + y * y + z * z
+    return jnp.stack(components(x, y, z, x * x + y * y + z * z, l_max), axis=-1)
+
+
+def components(
+    x: jax.Array, y: jax.Array, z: jax.Array, square: jax.Array | float, l_max: int
+) -> list[jax.Array]:
+    """The solid harmonics of (x, y, z) one by one, (l, m) at l*l + l + m.
+
+    x, y, z: of any one shape; square: x^2 + y^2 + z^2, or 1.0 for unit vectors
+    """
     one = jnp.ones_like(x)
     cosine, sine = _azimuthal(x, y, one, l_max)
     values: list[jax.Array] = [one] * (l_max + 1) ** 2
@@ -35,7 +44,7 @@ def solid_harmonics(r: jax.Array, l_max: int) -> jax.Array:
             else:
                 values[l * l + l - m] = factor * sine[m]
                 values[l * l + l + m] = factor * cosine[m]
-    return jnp.stack(values, axis=-1)
+    return values
 
 
 def spherical_harmonics(r: jax.Array, l_max: int) -> jax.Array:
@@ -67,7 +76,9 @@ def _azimuthal(
     return cosine, sine
 
 
-def _polar(z: jax.Array, square: jax.Array, one: jax.Array, m: int, l_max: int) -> list[jax.Array]:
+def _polar(
+    z: jax.Array, square: jax.Array | float, one: jax.Array, m: int, l_max: int
+) -> list[jax.Array]:
     """Q_lm for l = m .. l_max: r^(l-m) times the m-th derivative of Legendre_l, up to the sign."""
     q = [float(math.prod(range(1, 2 * m, 2))) * (-1) ** m * one]
     for l in range(m + 1, l_max + 1):

@@ -13,7 +13,7 @@ from ase.calculators.mixing import SumCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from etace.errors import ParameterError
-from etace.graph import AtomGraph
+from etace.inference.evaluator import Prepared
 from etace.model import Model, Rows, load
 
 
@@ -42,7 +42,7 @@ class Calculator(AseCalculator):
         super().__init__()
         self.model = model if isinstance(model, Model) else load(model, **load_keywords)
         self.skin = float(skin)
-        self._graph: AtomGraph | None = None
+        self._prepared: Prepared | None = None
         self._at: Any = None
         self._used: Any = None  # the parameters of the last results
 
@@ -61,7 +61,7 @@ class Calculator(AseCalculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
-        r = self.model.evaluate_graph(self._neighbours(atoms), len(atoms))
+        r = self.model.evaluate_prepared(self._neighbours(atoms))
         self._used = self.model.params
         self.results = {
             "energy": r.energy,
@@ -74,15 +74,12 @@ class Calculator(AseCalculator):
             stress = -0.5 * (r.virial + r.virial.T) / atoms.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
-    def _neighbours(self, atoms: Any) -> AtomGraph:
-        if self.skin > 0 and self._graph is not None and self._still_near(atoms):
-            graph = self._graph
-            positions = np.array(graph.positions)
-            positions[: len(atoms)] = atoms.positions
-            return graph.with_positions(positions)
-        self._graph = self.model.graph(atoms, skin=self.skin)
+    def _neighbours(self, atoms: Any) -> Prepared:
+        if self.skin > 0 and self._prepared is not None and self._still_near(atoms):
+            return self._prepared.moved(atoms.positions)
+        self._prepared = self.model.prepare(atoms, skin=self.skin)
         self._at = atoms.copy()
-        return self._graph
+        return self._prepared
 
     def _still_near(self, atoms: Any) -> bool:
         old = self._at

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from etace.errors import ParameterError, PrecisionError, StructureError
-from etace.neighbours import Neighbours, neighbour_list, reverse_index, within
+from etace.errors import PrecisionError, StructureError
+from etace.neighbours import reverse_index
+from etace.structure import Paired, paired
 
 Array = Any  # numpy on the host, jax.Array or a tracer on a device; arrays all the same
 
@@ -118,19 +119,8 @@ class AtomGraph:
         origin for float32, and all that `neighbour_list` finds. Raises ParameterError: cutoffs
         of the wrong shape or not symmetric, a negative skin.
         """
-        z = _species_index(elements, species)
-        if len(z) == 0:
-            raise StructureError("the structure has no atoms")
-        reach = _reach(cutoffs, len(species), skin)
-        cell = np.asarray(cell, dtype=np.float64)
-        pairs = neighbour_list(positions, cell, pbc, reach.max())
-        x = np.asarray(positions, dtype=np.float64)
-        if len(x) != len(z):
-            raise StructureError(f"{len(x)} positions, but {len(z)} elements")
-        if (reach != reach.max()).any():
-            pairs = within(pairs, reach[z[pairs.i], z[pairs.j]])
-        cell = np.where(np.isfinite(cell), cell, 0.0)  # only a row that is not periodic can be NaN
-        return _pack(x, cell, pairs, z, np.dtype(dtype), pad, capacity)
+        found = paired(positions, elements, cell, pbc, species, cutoffs, skin, dtype)
+        return _pack(found, np.dtype(dtype), pad, capacity)
 
     @staticmethod
     def batch(
@@ -303,40 +293,6 @@ def _same_shape(new: Array, old: Array) -> Array:
     return new
 
 
-def _species_index(elements: ArrayLike, species: Sequence[str]) -> np.ndarray:
-    """[N], index of each atom's element in `species`."""
-    kinds, where = np.unique(np.asarray(elements), return_inverse=True)
-    if kinds.dtype.kind in "iu":
-        from ase.data import chemical_symbols
-
-        names = [chemical_symbols[k] if 0 <= k < len(chemical_symbols) else str(k) for k in kinds]
-    else:
-        names = [str(k) for k in kinds]
-    unknown = sorted(n for n in names if n not in species)
-    if unknown:
-        raise StructureError(
-            f"the structure contains {', '.join(unknown)}, but the model knows only "
-            f"{', '.join(species)}"
-        )
-    index = np.array([list(species).index(n) for n in names], dtype=np.int32)
-    return index[where.reshape(-1)] if len(index) else np.zeros(0, dtype=np.int32)
-
-
-def _reach(cutoffs: ArrayLike, n_species: int, skin: float) -> np.ndarray:
-    """[species, species], Å, cutoff + skin, or 0 for bonds that have no edges."""
-    cutoffs = np.asarray(cutoffs, dtype=np.float64)
-    if cutoffs.shape != (n_species, n_species):
-        raise ParameterError(
-            f"cutoffs must have the shape {[n_species, n_species]}, one for each pair of species, "
-            f"found {list(cutoffs.shape)}"
-        )
-    if not (cutoffs == cutoffs.T).all():
-        raise ParameterError(f"cutoffs must be numbers and symmetric, found {cutoffs.tolist()}")
-    if not skin >= 0:
-        raise ParameterError(f"the skin must be 0 Å or more, found {skin}")
-    return np.where(cutoffs > 0, cutoffs + skin, 0.0)
-
-
 def _sizes(n: int, k: int, pad: bool, capacity: tuple[int, int] | None) -> tuple[int, int]:
     """(N, K) for n atoms with at most k neighbours."""
     atoms, slots = (0, 0) if capacity is None else capacity
@@ -351,27 +307,9 @@ def _sizes(n: int, k: int, pad: bool, capacity: tuple[int, int] | None) -> tuple
     return atoms, slots
 
 
-def _check_resolution(x: np.ndarray, dtype: np.dtype) -> None:
-    """Refuse positions that the dtype cannot hold to 0.001 Å (float32: beyond about 8000 Å)."""
-    far = np.flatnonzero((np.abs(x) * np.finfo(dtype).eps > 1e-3).any(axis=1))
-    if len(far):
-        raise StructureError(
-            f"atom {far[0]} is at {x[far[0]].tolist()} Å, where {dtype} resolves no better than "
-            "0.001 Å: wrap the atoms into the cell, or use float64"
-        )
-
-
-def _pack(
-    x: np.ndarray,
-    cell: np.ndarray,
-    pairs: Neighbours,
-    z: np.ndarray,
-    dtype: np.dtype,
-    pad: bool,
-    capacity: tuple[int, int] | None,
-) -> AtomGraph:
+def _pack(found: Paired, dtype: np.dtype, pad: bool, capacity: tuple[int, int] | None) -> AtomGraph:
     """Pairs into rows: edge e of atom i goes to slot e - (first edge of i)."""
-    _check_resolution(x, dtype)
+    x, cell, pairs, z = found.positions, found.cell, found.pairs, found.species
     n = len(x)
     counts = np.bincount(pairs.i, minlength=n)
     atoms, slots = _sizes(n, int(counts.max()), pad, capacity)

@@ -15,10 +15,12 @@ import jax
 import numpy as np
 
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
-from etace.graph import AtomGraph, atom_bucket
+from etace.graph import AtomGraph
+from etace.inference.evaluator import Evaluator, Prepared
 from etace.io.model_file import read_model, write_model
 from etace.potential import Potential
 from etace.precision import host_precision
+from etace.structure import Paired, paired
 
 FORMAT = 1  # of what `save` writes
 
@@ -46,6 +48,7 @@ class Model:
     potential: pure functions (`etace.Potential`); params: dict block -> arrays
     module: the generated module (its blocks, and all models of the file); source: its text
     origin: what a model file carries of the spec (texts, overrides, dtype)
+    cores: how many to use; default: all this process may run on
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Model:
         source: str,
         origin: Mapping[str, Any],
         arrays: Mapping[str, np.ndarray],
+        cores: int | None = None,
     ):
         potential.check(params)
         self.potential = potential
@@ -66,6 +70,7 @@ class Model:
         self.source = source
         self.origin = origin
         self.arrays = arrays
+        self.cores = cores
 
     def __repr__(self) -> str:
         p = self.potential
@@ -90,32 +95,34 @@ class Model:
     # ------------------------------------------------------------ evaluation
 
     @cached_property
-    def compiled(self) -> Any:
-        """Jitted (params, graph) -> Results; one compilation per bucket of sizes."""
-        return jax.jit(self.potential.energy_forces_virial)
+    def evaluator(self) -> Evaluator:
+        """The inference form, which all evaluations use. `cores` of the model limits its threads."""
+        return Evaluator(self.potential.inference, self.cores)
 
-    @cached_property
-    def _rows(self) -> Any:
-        return jax.jit(self.potential.design_rows)
-
-    @cached_property
-    def _energy_rows(self) -> Any:
-        return jax.jit(self.potential.energy_rows)
-
-    def graph(self, atoms: Any, *, skin: float = 0.0) -> AtomGraph:
-        """The neighbour graph of an `ase.Atoms`. Raises StructureError (see `AtomGraph`)."""
+    def paired(self, atoms: Any, *, skin: float = 0.0) -> Paired:
+        """An `ase.Atoms` with its neighbours within the cutoffs + skin, Å. Raises StructureError."""
         p = self.potential
-        return AtomGraph.from_atoms(atoms, p.species, p.cutoffs, skin=skin, dtype=p.dtype)
+        cell = np.asarray(atoms.cell)
+        where = (atoms.positions, atoms.numbers, cell, atoms.pbc)
+        return paired(*where, p.species, p.cutoffs, skin, p.dtype)
+
+    def prepare(self, atoms: Any, *, skin: float = 0.0) -> Prepared:
+        """What `evaluate_prepared` takes: one structure with its list of neighbours."""
+        return self.evaluator.prepare([self.paired(atoms, skin=skin)])
 
     def evaluate(self, atoms: Any) -> Result:
         """Energy, energies per atom, forces and virial of one structure."""
-        return self.evaluate_graph(self.graph(atoms), len(atoms))
+        return self.evaluate_prepared(self.prepare(atoms))
 
-    def evaluate_graph(self, graph: AtomGraph, n: int) -> Result:
-        with host_precision(self.potential.dtype):
-            r = self.compiled(self.params, graph)
-        energies, forces = np.asarray(r.energies)[:n], np.asarray(r.forces)[:n]
-        return Result(float(r.energy), energies, forces, np.asarray(r.virial))
+    def evaluate_prepared(
+        self, prepared: Prepared, positions: Any = None, cell: Any = None
+    ) -> Result:
+        """The same with a list of neighbours in hand, at other positions [n, 3] or in another cell, Å.
+
+        The list must hold: no atom may have moved by more than half its skin.
+        """
+        r = self.evaluator(self.params, prepared.moved(positions, cell))
+        return Result(float(r.energy[0]), r.energies, r.forces, r.virial[0])
 
     def energy(self, atoms: Any) -> float:
         """eV."""
@@ -138,32 +145,42 @@ class Model:
     def evaluate_many(
         self, structures: Sequence[Any], *, atoms_per_batch: int = 1024
     ) -> Iterator[Result]:
-        """As `evaluate_batch`, one result after the other. All batches have one shape: a data set of
-        many sizes costs a compilation or two."""
+        """As `evaluate_batch`, one result after the other. A data set of many sizes costs a compilation
+        or two: batches are of about one size."""
         groups: list[list[Any]] = [[]]
         for atoms in structures:
             if groups[-1] and sum(map(len, groups[-1])) + len(atoms) > atoms_per_batch:
                 groups.append([])
             groups[-1].append(atoms)
-        n = atom_bucket(max(sum(map(len, g)) for g in groups)) if groups[0] else 0
-        s, k = max(map(len, groups)), 0
         for group in groups:
-            graphs = [self.graph(a) for a in group]
-            k = max([k, *(g.n_slots for g in graphs)])
-            if graphs:
-                yield from self._batch(
-                    group, AtomGraph.batch(graphs, capacity=(n, k), n_structures=s)
-                )
+            if group:
+                prepared = self.evaluator.prepare([self.paired(a) for a in group], batch=True)
+                yield from self._batch(prepared)
 
-    def _batch(self, group: list[Any], graph: AtomGraph) -> Iterator[Result]:
-        with host_precision(self.potential.dtype):
-            r = self.compiled(self.params, graph)
-        energy, energies, forces, virial = (np.asarray(x) for x in r)
+    def _batch(self, prepared: Prepared) -> Iterator[Result]:
+        r = self.evaluator(self.params, prepared)
         start = 0
-        for k, atoms in enumerate(group):
-            stop = start + len(atoms)
-            yield Result(float(energy[k]), energies[start:stop], forces[start:stop], virial[k])
+        for k, n in enumerate(prepared.counts):
+            stop = start + n
+            yield Result(
+                float(r.energy[k]), r.energies[start:stop], r.forces[start:stop], r.virial[k]
+            )
             start = stop
+
+    # ------------------------------------------------------------ the training form
+
+    def graph(self, atoms: Any, *, skin: float = 0.0) -> AtomGraph:
+        """The graph that the functions of `module` and `potential` take. Raises StructureError."""
+        p = self.potential
+        return AtomGraph.from_atoms(atoms, p.species, p.cutoffs, skin=skin, dtype=p.dtype)
+
+    @cached_property
+    def _rows(self) -> Any:
+        return jax.jit(self.potential.design_rows)
+
+    @cached_property
+    def _energy_rows(self) -> Any:
+        return jax.jit(self.potential.energy_rows)
 
     def calculator(self, **keywords: Any) -> Any:
         """An ASE calculator of this model; keywords as of `etace.Calculator`."""

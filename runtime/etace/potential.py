@@ -19,6 +19,8 @@ from etace import derive
 from etace.derive import Results, Rows
 from etace.errors import ParameterError
 from etace.graph import AtomGraph
+from etace.inference import Inference, derivatives
+from etace.inference.blocks import BlockGraph
 from etace.precision import require
 
 Params = Mapping[str, Mapping[str, Any]]
@@ -68,6 +70,7 @@ class Potential:
 
     species: in the order of the parameter arrays; cutoffs: [species, species], Å
     blocks: parameter blocks this model reads, with the shape of every array
+    inference: the same energies with parameters frozen into tables, much faster
     """
 
     name: str
@@ -78,6 +81,7 @@ class Potential:
     blocks: Mapping[str, Mapping[str, tuple[int, ...]]]
     starts: Callable[[int], dict[str, dict[str, np.ndarray]]]
     sites: Callable[[Params, AtomGraph], jax.Array]
+    inference: Inference
     doc: str = field(default="", repr=False)
 
     # ------------------------------------------------------------ parameters
@@ -171,12 +175,16 @@ class Potential:
         require(self.dtype, params=params, graph=graph)
         return self.sites(params, graph)
 
-    def energy(self, params: Params, graph: AtomGraph) -> jax.Array:
-        """E: scalar, or [S] for a batch, eV."""
+    def energy(self, params: Params, graph: AtomGraph | BlockGraph) -> jax.Array:
+        """E: scalar, or [S] for a batch, eV. By the inference form for a BlockGraph."""
+        if isinstance(graph, BlockGraph):
+            return derivatives.energy(self, params, graph)
         return graph.per_structure(self.site_energies(params, graph))
 
-    def energy_forces_virial(self, params: Params, graph: AtomGraph) -> Results:
-        """Energy, energies per atom, forces and virial (see `derive`)."""
+    def energy_forces_virial(self, params: Params, graph: AtomGraph | BlockGraph) -> Results:
+        """Energy, energies per atom, forces and virial. By the inference form for a BlockGraph."""
+        if isinstance(graph, BlockGraph):
+            return derivatives.energy_forces_virial(self, params, graph)
         require(self.dtype, params=params, graph=graph)
         return derive.energy_forces_virial(self.sites, params, graph)
 

@@ -1,6 +1,7 @@
 """Polynomial bases of one variable, the raw material of radial functions.
 
-Every basis: y of any shape -> [..., N], the polynomial of lowest degree first, in the dtype of y.
+Every basis: y of any shape -> [..., N], the polynomial of lowest degree first, in the dtype of y;
+numpy for numpy arrays, else JAX.
 Three-term recursions with coefficients that are exact (fractions) until they are rounded once.
 """
 
@@ -8,9 +9,11 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from etace.errors import ParameterError
 
@@ -56,12 +59,12 @@ def bernstein(y: jax.Array, n: int) -> jax.Array:
     y: [...], in [-1, 1]; result: [..., n], k = 0 .. n-1; they are positive and their sum is 1.
     """
     _check(n)
-    y = jnp.asarray(y)
-    up, down = [jnp.ones_like(y)], [jnp.ones_like(y)]
+    xp = _namespace(y)
+    up, down = [xp.ones_like(y)], [xp.ones_like(y)]
     for _ in range(n - 1):  # products, not powers: the derivative of t^k at t = 0 stays finite
         up.append(up[-1] * ((1 + y) / 2))
         down.append(down[-1] * ((1 - y) / 2))
-    return jnp.stack([math.comb(n - 1, k) * up[k] * down[n - 1 - k] for k in range(n)], axis=-1)
+    return xp.stack([math.comb(n - 1, k) * up[k] * down[n - 1 - k] for k in range(n)], axis=-1)
 
 
 def _check(n: int) -> None:
@@ -69,16 +72,20 @@ def _check(n: int) -> None:
         raise ParameterError(f"a polynomial basis needs at least one function, found {n}")
 
 
+def _namespace(y: Any) -> Any:
+    return np if isinstance(y, np.ndarray) else jnp
+
+
 def _recursion(
     y: jax.Array, first: float, coefficients: Sequence[tuple[float, float, float]], n: int
-) -> jax.Array:
+) -> Any:
     """p_0 = first, p_k = (a y + b) p_{k-1} + c p_{k-2} with (a, b, c) = coefficients[k-1]."""
-    y = jnp.asarray(y)
-    p = [first * jnp.ones_like(y)]
+    xp = _namespace(y)
+    p = [first * xp.ones_like(y)]
     for k, (a, b, c) in enumerate(coefficients[: n - 1], start=1):
         step = (a * y + b) * p[-1] if b else a * y * p[-1]
         p.append(step + c * p[-2] if k > 1 and c else step)
-    return jnp.stack(p, axis=-1)
+    return xp.stack(p, axis=-1)
 
 
 @lru_cache(maxsize=64)

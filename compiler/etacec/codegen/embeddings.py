@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from etacec.codegen import expr
 from etacec.codegen.context import Context, doc, floats, plain, section
 from etacec.codegen.tables import tuple_text, wrapped
@@ -11,7 +13,7 @@ from etacec.ir import nodes as op
 
 def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
     name = c.names[node]
-    tables, curves = _curves(c, node)
+    tables, curves = _with_tables(c, node)
     out = section(f"radial {plain(node)}", o.doc)
     channels = c.names.derived(node, "CHANNELS")
     out += ["# fmt: off", f"{channels} = (  # ({', '.join(o.binders)})"]
@@ -30,7 +32,7 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
         symbol = "y(r)" if what == "transform" else f"e({curve.curve.argument})"
         out.append(f'    """{symbol} = {doc(curve.curve.text)}"""')
         out += expr.statements(formula)
-    polynomials = _polynomials(c, node)
+    polynomials = polynomials_of(c, node)
     shape = f"{len(o.channels)}, {o.polynomials}, {c.n**2}"
     bound = ",".join(o.binders)
     out += [
@@ -43,12 +45,12 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
         '    """',
     ]
     needs_bond = any("bond" in c.split("(")[1] for c in calls.values())
-    rcut = _length(c, "rcut")
-    if needs_bond or "bond" in rcut or "bond" in _length(c, "rin"):
+    rcut = bond_length(c, "rcut")
+    if needs_bond or "bond" in rcut or "bond" in bond_length(c, "rin"):
         out.append(f"    bond = graph.pairs({c.n})")
     out.append(f"    r, inside = bonds.distances(graph, {rcut})")
     if any(b.rin for b in c.bonds):
-        clamped = calls["transform"].replace("(r", f"(jnp.maximum(r, {_length(c, 'rin')})", 1)
+        clamped = calls["transform"].replace("(r", f"(jnp.maximum(r, {bond_length(c, 'rin')})", 1)
         out.append(f"    y = {clamped}")
     else:
         out.append(f"    y = {calls['transform']}")
@@ -63,7 +65,7 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
     return out
 
 
-def _curves(
+def _with_tables(
     c: Context, node: str
 ) -> tuple[expr.BondTables, list[tuple[str, op.Transform | op.Envelope, Node]]]:
     tables = expr.BondTables(c.bonds, lambda k: c.names.derived(node, f"bond{k}".upper()))
@@ -76,26 +78,34 @@ def _curves(
     return tables, found
 
 
-def _upstream(c: Context, node: str, kind: type) -> op.Transform | op.Envelope:
+def curves_of(c: Context, node: str) -> list[tuple[str, op.Transform | op.Envelope, Node]]:
+    """(transform or envelope, its op, its formula with the bond's constants folded)."""
+    return _with_tables(c, node)[1]
+
+
+def upstream(c: Context, node: str) -> Iterator[str]:
+    """Everything a node is computed from, nearest first."""
     seen = list(c.graph.inputs(node))
     while seen:
         name = seen.pop(0)
-        o = c.graph.op(name)
-        if isinstance(o, kind):
-            assert isinstance(o, op.Transform | op.Envelope)
-            return o
+        yield name
         seen += c.graph.inputs(name)
-    raise AssertionError(kind)
 
 
-def _length(c: Context, name: str) -> str:
+def _upstream(c: Context, node: str, kind: type) -> op.Transform | op.Envelope:
+    o = next(o for o in map(c.graph.op, upstream(c, node)) if isinstance(o, kind))
+    assert isinstance(o, op.Transform | op.Envelope)
+    return o
+
+
+def bond_length(c: Context, name: str) -> str:
     values = {getattr(b, name) for b in c.bonds}
     if len(values) == 1:
         return expr.number(values.pop())
     return f"bonds.table(BOND_{name.upper()}, bond)"
 
 
-def _polynomials(c: Context, node: str) -> str:
+def polynomials_of(c: Context, node: str) -> str:
     p = c.graph.input_op(node, op.PolynomialBasis).polynomials
     extra = "".join(f", {float(x)!r}" for x in p.parameters)
     return f"radial.{p.kind}(y, {p.count}{extra})"
@@ -140,5 +150,5 @@ def _needed_plain(c: Context) -> set[str]:
         f"BOND_{k.upper()}" for k in ("rin", "rcut") if len({getattr(b, k) for b in c.bonds}) > 1
     }
     for node, _ in c.graph.of(op.SelectLinear):
-        needed |= set(_curves(c, node)[0].plain)
+        needed |= set(_with_tables(c, node)[0].plain)
     return needed

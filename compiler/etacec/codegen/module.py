@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from etacec.codegen import bases, embeddings, potentials, starts
+from etacec.codegen import bases, embeddings, inference, potentials, starts
 from etacec.codegen.context import Context, Header, comment, plain, strings
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
@@ -29,16 +29,16 @@ def generate(
     for node, readout in graph.of(op.Readout):
         body += potentials.readout(c, node, readout)
     body += starts.init(c)
-    models: list[str] = []
+    models = inference.pieces(c)
     for node, total in c.models:
         models += potentials.model(c, node, total)
     listed = ", ".join(f'"{plain(o.model)}": {c.names[o.model]}' for _, o in c.models)
-    models += [f"MODELS = {{{listed}}}"]
+    models += ["", "", f"MODELS = {{{listed}}}"]
     lines = [*_head(c, header, "\n".join([*body, *c.tables, *models])), *body]
     if c.tables:
         title = "# --- tables: couplings exact in the comments, then as floats"
         lines += ["", "", title, "# fmt: off", "", *c.tables, "# fmt: on"]
-    return "\n".join([*lines, "", "", *models]) + "\n"
+    return "\n".join([*lines, *models]) + "\n"
 
 
 def _head(c: Context, h: Header, body: str) -> list[str]:
@@ -70,7 +70,7 @@ def _head(c: Context, h: Header, body: str) -> list[str]:
             if f"{m.split()[-1]}." in body
         ],
         "",
-        f"from etace import {_used(('angular', 'bonds', 'radial', 'tensor'), body + ('bonds.' if c.bonds else ''), '.')}",
+        f"from etace import {_used(('angular', 'bonds', 'inference', 'radial', 'tensor'), body + ('bonds.' if c.bonds else ''), '.')}",
         *(["from etace import params as starts"] if "starts." in body else []),
         f"from etace.potential import {_used(('Constant', 'Linear', 'Potential'), body, '(')}",
         "",

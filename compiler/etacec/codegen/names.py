@@ -8,8 +8,9 @@ import unicodedata
 
 RESERVED = frozenset(
     """
-    AtomGraph BOND_R0 BOND_RCUT BOND_RIN Constant CUTOFFS DTYPE Linear MODELS NO_CUTOFFS Potential
-    SPECIES angular annotations bonds channels features graph init jax jnp np params radial starts tensor
+    AtomGraph BOND_R0 BOND_RCUT BOND_RIN Constant CUTOFFS DTYPE E Linear MODELS NO_CUTOFFS Potential
+    SPECIES angular annotations bonds channels edges f features graph inference init jax jnp np params
+    r radial rho starts tables tensor w y
     """.split()
 )
 

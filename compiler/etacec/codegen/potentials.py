@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import networkx as nx
 
+from etacec.codegen import inference
 from etacec.codegen.context import Context, comment, plain, section, strings
 from etacec.codegen.starts import learnable
 from etacec.codegen.tables import tuple_text
@@ -56,11 +57,12 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     terms = list(zip(o.factors, c.graph.inputs(node), strict=True))
     text = _sum([(f, c.names[t]) for f, t in terms])
     called = _sum([(f, f"{c.names[t]}(params, graph)") for f, t in terms])
-    out = [f"# --- model {plain(o.model)}", *comment(o.doc), "", ""]
+    out = ["", "", f"# --- model {plain(o.model)}", *comment(o.doc), "", ""]
     out += [
         f"def {sites}(params, graph):",
         f'    """{text}: [atoms], eV."""',
         f"    return {called}",
+        *inference.model(c, node, o),
         "",
         "",
         f"{name} = Potential(",
@@ -81,7 +83,8 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         if shapes
         else ["    blocks={},"]
     )
-    return [*out, "    starts=init,", f"    sites={sites},", ")", "", ""]
+    own = c.names.derived(o.model, "inference")
+    return [*out, "    starts=init,", f"    sites={sites},", f"    inference={own},", ")"]
 
 
 def _term(c: Context, node: str, factor: float) -> list[str]:

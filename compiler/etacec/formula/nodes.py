@@ -173,6 +173,32 @@ def variables(node: Node) -> set[str]:
     return {n.name for n in walk(node) if isinstance(n, Var)}
 
 
+def polynomial_degree(node: Node, variable: str) -> int | None:
+    """The degree (or a bound of it) of a formula that is a polynomial of one variable, else None."""
+    if isinstance(node, Const | Pi):
+        return 0
+    if isinstance(node, Var):
+        return 1 if node.name == variable else None
+    if isinstance(node, Fn):
+        return None
+    degrees = [polynomial_degree(c, variable) for c in children(node)]
+    known = [d for d in degrees if d is not None]
+    if len(known) < len(degrees):
+        return None
+    if isinstance(node, Neg):
+        return known[0]
+    a, b = known
+    if node.operator in "+-":
+        return max(a, b)
+    if node.operator == "*":
+        return a + b
+    if node.operator == "/":
+        return a if b == 0 else None
+    exponent = node.right.value if isinstance(node.right, Const) else None
+    whole = exponent is not None and exponent.denominator == 1 and exponent >= 0
+    return a * int(exponent) if exponent is not None and whole else None
+
+
 def evaluate(node: Node, values: Mapping[str, Any]) -> Any:
     """The formula in float64; `values`: variable -> number or array. NaN and inf are let through."""
     if isinstance(node, Const):

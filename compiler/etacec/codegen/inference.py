@@ -1,0 +1,254 @@
+"""The inference form of each model: the same graph, its parameters frozen into tables.
+
+Written: for every radial its curves, for every basis its shell, for every pair term its curve, and
+for every model `freeze` and `block` in terms of the kernels of `etace.inference`.
+"""
+
+from __future__ import annotations
+
+from etacec.codegen import expr
+from etacec.codegen.context import Context, plain
+from etacec.codegen.embeddings import bond_length, curves_of, polynomials_of, upstream
+from etacec.formula.nodes import polynomial_degree
+from etacec.ir import nodes as op
+
+MAX_FOLDED = 12  # degree of an envelope that is folded into the polynomials
+
+
+def pieces(c: Context) -> list[str]:
+    """Curves, shells and pairs: what models share."""
+    terms = [t for _, total in c.models for t in c.graph.inputs(f"model {total.model}")]
+    readouts = sorted({t for t in terms if isinstance(c.graph.op(t), op.Readout)})
+    out: list[str] = []
+    done: set[str] = set()
+    for t in readouts:
+        radial = _radial(c, t)
+        if radial not in done:
+            done.add(radial)
+            out += _curves(c, radial)
+    for t in readouts:
+        o = c.graph.op(t)
+        assert isinstance(o, op.Readout)
+        if o.kind == "pair":
+            out += ["", f"{c.names.derived(t, 'PAIR')} = inference.Pair({_name(c, t)}, DTYPE)"]
+        elif (source := c.graph.inputs(t)[0]) not in done:
+            done.add(source)
+            out += _shell(c, source, _radial(c, t))
+    if not out:
+        return []
+    title = "# --- inference form: parameters frozen into tables; see etace.inference"
+    return ["", "", title, *out]
+
+
+def model(c: Context, node: str, o: op.Total) -> list[str]:
+    """`freeze`, `block` and the Inference of one model."""
+    terms = list(zip(map(float, o.factors), c.graph.inputs(node), strict=True))
+    readouts = [(f, t) for f, t in terms if _kind(c, t) == "readout"]
+    pairs = [(f, t) for f, t in terms if _kind(c, t) == "pair"]
+    onebodies = [(f, t) for f, t in terms if _kind(c, t) == ""]
+    shells = list(dict.fromkeys(c.graph.inputs(t)[0] for _, t in readouts))
+    d = lambda suffix: c.names.derived(o.model, suffix)  # noqa: E731
+    out = []
+    if shells:
+        out += _products(c, d("PRODUCTS"), shells, [t for _, t in readouts])
+    out += ["", "", f"def {d('freeze')}(params):"]
+    out += ['    """Tables from parameters; their first axis is the species of the centre."""']
+    out += ["    return {"]
+    entries = [("one-body", _onebody(c, onebodies))] if onebodies else []
+    entries += [(s, f"{_shell_name(c, s)}.freeze({_weights(c, _radial(c, s))})") for s in shells]
+    if shells:
+        weights = ", ".join(_times(f, c.weights(t, _readout(c, t).weights)) for f, t in readouts)
+        entries.append(("products of A", f"{d('PRODUCTS')}.freeze([{weights}])"))
+    for f, t in pairs:
+        w = _times(f, c.weights(t, _readout(c, t).weights))
+        own = c.names.derived(t, "PAIR")
+        entries.append((t, f"{own}.freeze({w}, {_weights(c, _radial(c, t))})"))
+    for key, value in entries:
+        out += _entry(plain(key), value)
+    out += ["    }", "", ""]
+    out += [
+        f"def {d('block')}(tables, edges, E):",
+        *_block(c, d("PRODUCTS"), shells, pairs, onebodies),
+    ]
+    cutoffs = "CUTOFFS" if shells or pairs else f"np.zeros(({c.n}, {c.n}))"
+    made = f"inference.Inference({d('freeze')}, {d('block')}, {cutoffs}, DTYPE)"
+    line = f"{d('inference')} = {made}"
+    if len(line) > 100:
+        line = f"{d('inference')} = inference.Inference(\n    {d('freeze')}, {d('block')}, {cutoffs}, DTYPE\n)"
+    return [*out, "", "", line]
+
+
+def _block(
+    c: Context,
+    products: str,
+    shells: list[str],
+    pairs: list[tuple[float, str]],
+    onebodies: list[tuple[float, str]],
+) -> list[str]:
+    """The body of `block`: kernels in the order of the formulas."""
+    out = ['    """E_i of a block of atoms of one species, and dE_i/dr_ij of its edges."""']
+    if not shells:
+        out.append("    f = inference.no_gradients(edges)")
+    last = ""
+    many = len(shells) > 1
+    names = {
+        s: (f"R{k}", f"Y{k}", f"A{k}") if many else ("R", "Y", "A") for k, s in enumerate(shells)
+    }
+    for s in shells:
+        (R, Y, A), shell = names[s], _shell_name(c, s)
+        out += [
+            f'    {R} = inference.radials({shell}, tables["{plain(s)}"], edges)',
+            f"    {Y} = inference.harmonics({shell}, edges)",
+            f"    {A} = inference.pool({shell}, {R}, {Y})",
+        ]
+    if shells:
+        every = f"jnp.concatenate([{', '.join(n[2] for n in names.values())}])" if many else "A"
+        out += [f'    rho, w = {products}(tables["products of A"], {every})', "    E = E + rho"]
+    for s in shells:
+        (R, Y, A), shell = names[s], _shell_name(c, s)
+        first = f"{last}{A}.shape[0]" if many else ""
+        w = f"w[{last.removesuffix(' + ')} : {first}]" if many else "w"
+        w = w.replace("[ : ", "[: ")
+        call = f"inference.edge_gradients({shell}, {R}, {Y}, {w}, edges)"
+        out.append(f"    f = {call}" if not last else f"    f = inference.add_gradients(f, {call})")
+        last = f"{first} + "
+    for _, t in pairs:
+        own = c.names.derived(t, "PAIR")
+        out.append(f'    E, f = inference.add_pair({own}, tables["{plain(t)}"], edges, E, f)')
+    total = 'E + tables["one-body"]' if onebodies else "E"
+    return [*out, f"    return {total}, f"]
+
+
+def _curves(c: Context, radial: str) -> list[str]:
+    """y and e of an edge, and the Radial made of them."""
+    found = {what: (curve, formula) for what, curve, formula in curves_of(c, radial)}
+    (_, transform), (envelope, formula) = found["transform"], found["envelope"]
+    r = "r" if not any(b.rin for b in c.bonds) else f"jnp.maximum(r, {bond_length(c, 'rin')})"
+    y = [r, *(["bond"] if expr.uses_tables(transform) else [])]
+    e = [envelope.curve.argument, *(["bond"] if expr.uses_tables(formula) else [])]
+    name, d = c.names[radial], lambda suffix: c.names.derived(radial, suffix)
+    degree = polynomial_degree(formula, "y") if envelope.curve.argument == "y" else None
+    folded = degree is not None and degree <= MAX_FOLDED
+    polynomials = polynomials_of(c, radial)
+    count = c.graph.input_op(radial, op.PolynomialBasis).polynomials.count
+    arguments = f"{d('curves')}, lambda y: {polynomials}, {count}"
+    if folded:
+        arguments += f", folded=({degree}, {d('envelope')})"
+    return [
+        "",
+        "",
+        f"def {d('curves')}(r, bond):",
+        f'    """(y, e) of {name} on an edge of length r."""',
+        f"    y = {d('transform')}({', '.join(y)})",
+        f"    return y, {d('envelope')}({', '.join(e)})",
+        "",
+        "",
+        *(
+            ["# The envelope is a polynomial of y: it is folded into the matrix of the radials."]
+            if folded
+            else []
+        ),
+        *_call(f"{d('RADIAL')} = inference.Radial(", arguments),
+    ]
+
+
+def _shell(c: Context, source: str, radial: str) -> list[str]:
+    (products,) = c.graph.inputs(source)
+    (pooled,) = c.graph.inputs(products)
+    angular = [c.graph.op(i) for i in c.graph.inputs(pooled)[1:]]
+    kind = angular[0].kind if angular and isinstance(angular[0], op.Harmonics) else "none"
+    arguments = (
+        f'{c.names.derived(radial, "RADIAL")}, {c.names.derived(source, "POOL")}, "{kind}", DTYPE'
+    )
+    o = c.graph.op(radial)
+    assert isinstance(o, op.SelectLinear)
+    if not o.weights.learnable:
+        arguments += f", frozen={c.names.derived(radial, 'WEIGHTS')}"
+    return ["", *_call(f"{_shell_name(c, source)} = inference.Shell(", arguments)]
+
+
+def _products(c: Context, name: str, shells: list[str], readouts: list[str]) -> list[str]:
+    """The comment says how orders are formulated, and why: the same rule for every model."""
+    made = [_shell_name(c, s) for s in shells]
+    tables = [
+        f"({c.names.derived(c.graph.inputs(t)[0], 'TABLE')}, {shells.index(c.graph.inputs(t)[0])})"
+        for t in readouts
+    ]
+    comma = lambda x: f"({', '.join(x)}{',' if len(x) == 1 else ''})"  # noqa: E731
+    return [
+        "",
+        "",
+        *_call(f"{name} = inference.Products(", f"{comma(made)}, {comma(tables)}, DTYPE"),
+    ]
+
+
+def _entry(key: str, value: str) -> list[str]:
+    line = f'        "{key}": {value},'
+    if len(line) <= 100:
+        return [line]
+    head, _, rest = value.partition("(")
+    return [f'        "{key}": {head}(', f"            {rest[:-1]}", "        ),"]
+
+
+def _call(head: str, arguments: str) -> list[str]:
+    """`head` + arguments + `)`, as ruff wraps it."""
+    if len(head) + len(arguments) + 1 <= 100:
+        return [f"{head}{arguments})"]
+    if len(arguments) + 4 <= 100:
+        return [head, f"    {arguments}", ")"]
+    return [head, *(f"    {a}," for a in _split(arguments)), ")"]
+
+
+def _split(arguments: str) -> list[str]:
+    """At the commas outside brackets."""
+    parts, depth, start = [], 0, 0
+    for k, ch in enumerate(arguments):
+        depth += (ch in "([") - (ch in ")]")
+        if ch == "," and depth == 0:
+            parts.append(arguments[start:k].strip())
+            start = k + 1
+    return [*parts, arguments[start:].strip()]
+
+
+def _onebody(c: Context, terms: list[tuple[float, str]]) -> str:
+    out = []
+    for f, t in terms:
+        o = c.graph.op(t)
+        assert isinstance(o, op.SelectConstant)
+        table = c.names.derived(t, "ENERGIES")
+        out.append(_times(f, f'params["{t}"]["energies"]' if o.learnable else table))
+    return " + ".join(out)
+
+
+def _times(factor: float, what: str) -> str:
+    return what if factor == 1 else f"{factor!r} * {what}"
+
+
+def _kind(c: Context, term: str) -> str:
+    o = c.graph.op(term)
+    return o.kind if isinstance(o, op.Readout) else ""
+
+
+def _readout(c: Context, term: str) -> op.Readout:
+    o = c.graph.op(term)
+    assert isinstance(o, op.Readout)
+    return o
+
+
+def _weights(c: Context, radial: str) -> str:
+    o = c.graph.op(radial)
+    assert isinstance(o, op.SelectLinear)
+    return c.weights(radial, o.weights)
+
+
+def _radial(c: Context, readout: str) -> str:
+    """The radial block that a readout, pair or basis hangs on."""
+    return next(n for n in upstream(c, readout) if isinstance(c.graph.op(n), op.SelectLinear))
+
+
+def _name(c: Context, readout: str) -> str:
+    return c.names.derived(_radial(c, readout), "RADIAL")
+
+
+def _shell_name(c: Context, basis: str) -> str:
+    return c.names.derived(basis, "SHELL")

@@ -1,0 +1,222 @@
+"""Evaluator: the inference form on the host. Tables made once, shapes reused, all cores at work.
+
+A graph is cut into as many parts as there are cores (or devices). Each part computes its atoms' own
+energies and edge gradients in a thread of its own, then gathers what other atoms' energies add to its
+forces. Results do not depend on the number of parts but for the order of the last sums.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from etace.inference.blocks import BlockGraph, Capacity, pack
+from etace.inference.form import Inference, full, join
+from etace.precision import host_precision
+from etace.structure import Paired
+
+SPLIT = 256  # atoms per part, at least
+EMPTY = (
+    16  # empty blocks cost memory, not time: a compiled shape serves graphs so many times smaller
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A graph on the devices, and how many atoms and structures of it are real.
+
+    counts: [structures], atoms of each; batch: whether results are per structure
+    """
+
+    graph: BlockGraph
+    counts: tuple[int, ...]
+    batch: bool
+
+    @property
+    def n(self) -> int:
+        return sum(self.counts)
+
+    def moved(self, positions: Any = None, cell: Any = None) -> Prepared:
+        """The same neighbours at other positions [n, 3], in another cell [3, 3], Å."""
+        graph = self.graph
+        if positions is not None:
+            x = np.zeros_like(graph.positions)
+            x[: self.n] = positions
+            graph = replace(graph, positions=x)
+        if cell is not None:
+            graph = replace(graph, cell=np.asarray(cell, graph.positions.dtype))
+        return replace(self, graph=graph)
+
+
+@dataclass(frozen=True)
+class HostResults:
+    """energy: [S], eV; energies: [n], eV; forces: [n, 3], eV/Å; virial: [S, 3, 3], eV."""
+
+    energy: np.ndarray
+    energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+
+
+class Evaluator:
+    """One model's inference form, ready to run.
+
+    cores: how many to use; default: all this process may run on
+    """
+
+    def __init__(self, inference: Inference, cores: int | None = None):
+        self.inference = inference
+        self.cores = cores or available_cores()
+        self._capacities: list[Capacity] = []
+        self._params: Any = None
+        self._tables: list[Any] = []
+
+    # ------------------------------------------------------------ preparation
+
+    @cached_property
+    def devices(self) -> list[Any]:
+        """One for each part: all accelerators, or the CPU once for each core."""
+        found = jax.local_devices()
+        cpu = found[0].platform == "cpu"
+        return [found[k % len(found)] for k in range(max(len(found), self.cores if cpu else 1))]
+
+    def tables(self, params: Any) -> list[Any]:
+        """Frozen tables on every device; made anew only for other parameters."""
+        if params is not self._params:
+            with host_precision(self.inference.dtype):
+                made = self.inference.freeze(params)
+                on = {d: jax.device_put(made, d) for d in dict.fromkeys(self.devices)}
+            self._tables = [on[d] for d in self.devices]
+            self._params = params
+        return self._tables
+
+    def prepare(self, structures: Sequence[Paired], batch: bool = False) -> Prepared:
+        """The graph of these structures in a shape that is compiled already, if one fits."""
+        n = sum(map(len, structures))
+        parts = max(1, min(len(self.devices), n // SPLIT))
+        species = len(self.inference.cutoffs)
+        graph = pack(structures, species, self.inference.dtype, self._capacity, parts, batch)
+        with host_precision(self.inference.dtype):
+            placed = [jax.device_put(p, d) for p, d in zip(graph.parts, self.devices, strict=False)]
+        graph = replace(graph, parts=tuple(placed))
+        return Prepared(graph, tuple(map(len, structures)), batch)
+
+    def _capacity(self, need: Capacity) -> Capacity:
+        fits = [c for c in self._capacities if c.holds(need) and _close(c, need)]
+        if fits:
+            return min(fits, key=lambda c: (sum(c.slots), c.blocks))
+        # the largest numbers of neighbours seen so far: sizes differ more often than densities
+        alike = [c.slots for c in self._capacities if _alike(c.slots, need.slots)]
+        slots = tuple(map(max, zip(need.slots, *alike, strict=True)))
+        made = replace(need, slots=slots).rounded()
+        self._capacities.append(made)
+        return made
+
+    # ------------------------------------------------------------ evaluation
+
+    def __call__(self, params: Any, prepared: Prepared) -> HostResults:
+        """Energy, forces and virial of all structures of a graph."""
+        tables = self.tables(params)
+        graph = prepared.graph
+        with host_precision(self.inference.dtype):
+            if len(graph.parts) == 1:
+                found = [
+                    self._own_and_back(
+                        tables[0], graph.positions, graph.cell, graph.structure, graph.parts[0]
+                    )
+                ]
+                energies, virials, forces = (np.asarray(x)[None] for x in found[0])
+            else:
+                energies, virials, forces = self._in_parts(tables, graph)
+        return self._collect(prepared, energies, virials, forces)
+
+    def _in_parts(self, tables: list[Any], graph: BlockGraph) -> Any:
+        def own(k: int) -> Any:
+            x = jax.device_put((graph.positions, graph.cell, graph.structure), self.devices[k])
+            return jax.block_until_ready(self._own(tables[k], *x, graph.parts[k]))
+
+        def back(k: int) -> Any:
+            gradients = [f[0] for f in first]
+            if len(set(self.devices)) > 1:
+                gradients = jax.device_put(gradients, self.devices[k])
+            return np.asarray(self._back(graph.parts[k], gradients))
+
+        first = self._each(own, len(graph.parts))
+        second = self._each(back, len(graph.parts))
+        energies, virials, forces = (np.stack([np.asarray(f[c]) for f in first]) for c in (1, 2, 3))
+        return energies, virials, forces - np.stack(second)
+
+    def _each(self, job: Any, n: int) -> list[Any]:
+        """job(0) .. job(n - 1) at the same time, each in JAX's mode of the caller."""
+        wide = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+
+        def run(k: int) -> Any:
+            with jax.enable_x64(wide):
+                return job(k)
+
+        rest = [self._threads.submit(run, k) for k in range(1, n)]
+        return [job(0), *(f.result() for f in rest)]
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(len(self.devices), thread_name_prefix="etace")
+
+    @cached_property
+    def _own(self) -> Any:
+        return jax.jit(self.inference.own)
+
+    @cached_property
+    def _back(self) -> Any:
+        return jax.jit(lambda part, gradients: self.inference.back(part, join(gradients)))
+
+    @cached_property
+    def _own_and_back(self) -> Any:
+        def both(tables: Any, positions: Any, cell: Any, structure: Any, part: Any) -> Any:
+            gradients, energies, virials, forces = self.inference.own(
+                tables, positions, cell, structure, part
+            )
+            return energies, virials, forces - self.inference.back(part, join([gradients]))
+
+        return jax.jit(both)
+
+    @property
+    def compilations(self) -> int:
+        """How many shapes have been compiled so far."""
+        return len(self._capacities)
+
+    def _collect(
+        self, prepared: Prepared, energies: np.ndarray, virials: np.ndarray, forces: np.ndarray
+    ) -> HostResults:
+        """From [parts, blocks, (C,) B] to atoms and structures."""
+        slot = np.asarray(prepared.graph.slot)[: prepared.n]
+        E = energies.reshape(-1)[slot]
+        F = np.moveaxis(forces, 2, 3).reshape(-1, 3)[slot]
+        if not prepared.batch:
+            V = virials.sum(axis=(0, 1, 3))[None]
+            return HostResults(E.sum(keepdims=True), E, F, full(V))
+        starts = np.cumsum([0, *prepared.counts[:-1]])
+        each = np.moveaxis(virials, 2, 3).reshape(-1, 6)[slot]
+        V = np.add.reduceat(each, starts, axis=0)
+        return HostResults(np.add.reduceat(E, starts), E, F, full(V))
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def _close(c: Capacity, need: Capacity) -> bool:
+    """Whether little time is lost in the larger shape: empty slots cost time, empty blocks memory."""
+    return sum(c.slots) <= 1.25 * sum(need.slots) + 8 and c.blocks <= EMPTY * need.blocks
+
+
+def _alike(a: Sequence[int], b: Sequence[int]) -> bool:
+    return all((x > 0) == (y > 0) and x <= 1.25 * y + 8 for x, y in zip(a, b, strict=True))

@@ -1,0 +1,179 @@
+"""Inference: energies, forces and virial of a model from its frozen tables, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from etace.derive import Results
+from etace.inference.blocks import BlockGraph, Part, Segment
+from etace.inference.kernels import Edges, over_neighbours
+from etace.precision import require
+
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+# (tables of one species, edges by segment, zeros [B]) -> energies [B], gradients by segment: x, y and
+# z, [K, B] each
+Block = Callable[[Any, Sequence[Edges], jax.Array], tuple[jax.Array, list[list[jax.Array]]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """The inference form of one model.
+
+    freeze: params -> tables; every array has the centre species as its first axis
+    block: see `Block`
+    cutoffs: [species, species], Å
+    """
+
+    freeze: Callable[[Any], Any]
+    block: Block
+    cutoffs: np.ndarray
+    dtype: str
+
+    def __call__(self, tables: Any, graph: BlockGraph) -> Results:
+        """Energy, energies per atom, forces and virial (`derive.Results`), in one pass."""
+        require(self.dtype, tables=tables, positions=graph.positions, cell=graph.cell)
+        x = (graph.positions, graph.cell, graph.structure)
+        found = [self.own(tables, *x, part) for part in graph.parts]
+        gradients = join([f[0] for f in found])
+        forces = [f[3] - self.back(p, gradients) for p, f in zip(graph.parts, found, strict=True)]
+        return collect(graph, [f[1] for f in found], forces, [f[2] for f in found])
+
+    def own(
+        self, tables: Any, positions: Any, cell: Any, structure: Any, part: Part
+    ) -> tuple[list[list[jax.Array]], jax.Array, jax.Array, jax.Array]:
+        """What a part's atoms have of their own energies. Arguments as in `BlockGraph`.
+
+        gradients dE_i/dr_ij: by segment x, y and z, [blocks, K, B] each, eV/Å
+        energies: [blocks, B], eV; virials: [blocks, 6, B], eV, Voigt order
+        forces: sum over j of dE_i/dr_ij, [blocks, 3, B], eV/Å
+        """
+        x = [jnp.asarray(positions)[:, c] for c in range(3)]
+        tables = jax.tree.map(jnp.asarray, tables)
+        part = jax.tree.map(jnp.asarray, part)
+        cell = jnp.asarray(cell)
+        one = self.cutoffs.shape[0] == 1
+
+        def block(b: jax.Array) -> Any:
+            z = part.species[b]
+            own = jax.tree.map(lambda t: t[0] if one else t[z], tables)
+            atom = part.atom[b]
+            at = [take(c, atom) for c in x]
+            box = cell if structure is None else take(cell, take(jnp.asarray(structure), atom))
+            edges = [self._edges(x, at, box, s, b, z) for s in part.segments]
+            energies, gradients = self.block(own, edges, jnp.zeros((part.size,), self.dtype))
+            forces = jnp.zeros((3, part.size), self.dtype)
+            virial = jnp.zeros((6, part.size), self.dtype)
+            kept = []
+            for e, f in zip(edges, gradients, strict=True):
+                f = [e.apart(c) for c in f]
+                d = [e.apart(c * e.r) for c in (e.x, e.y, e.z)]
+                forces = forces + jnp.stack([over_neighbours(c) for c in f])
+                virial = virial - jnp.stack([over_neighbours(f[a] * d[c]) for a, c in VOIGT])
+                kept.append(f)
+            return kept, jnp.where(part.real[b], energies, 0), virial, forces
+
+        return over_blocks(block, part)
+
+    def back(self, part: Part, gradients: Sequence[jax.Array]) -> jax.Array:
+        """sum over j of dE_j/dr_ji: [blocks, 3, B], eV/Å. gradients: of all parts, x, y and z [edges]"""
+        part = jax.tree.map(jnp.asarray, part)
+
+        def block(b: jax.Array) -> jax.Array:
+            total = [jnp.zeros((part.size,), self.dtype) for _ in range(3)]
+            for s in part.segments:
+                reverse = s.reverse[b]
+                total = [
+                    t + over_neighbours(take(g, reverse))
+                    for t, g in zip(total, gradients, strict=True)
+                ]
+            return jnp.stack(total)
+
+        return over_blocks(block, part)
+
+    def _edges(
+        self, x: Any, at: Any, cell: jax.Array, s: Segment, b: jax.Array, z: jax.Array
+    ) -> Edges:
+        """Unit vectors and distances to the neighbours of one species."""
+        n = self.cutoffs.shape[0]
+        separate = True
+        neighbour = s.neighbour[b]
+        shift = [s.shift[b, d].astype(self.dtype) for d in range(3)]
+        v = []
+        for c in range(3):
+            own = (
+                [cell[d, c] for d in range(3)]
+                if cell.ndim == 2
+                else [cell[:, d, c][None] for d in range(3)]
+            )
+            moved = shift[0] * own[0] + shift[1] * own[1] + shift[2] * own[2]
+            v.append(take(x[c], neighbour) - at[c][None] + moved)
+        r = jnp.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+        column = self.cutoffs[:, s.species].astype(self.dtype)
+        rcut = jnp.full((1, 1), column[0]) if n == 1 else jnp.asarray(column)[z][None, None]
+        inside = s.real[b] & (r < rcut)
+        r = jnp.where(inside, r, rcut / 2)
+        inverse = jnp.where(inside, 1 / r, 0)
+        u = [c * inverse for c in v]
+        bond = (z * n + s.species)[None, None]
+        return Edges(s.species, bond, u[0], u[1], u[2], r, inside, separate)
+
+
+def over_blocks(block: Callable[[jax.Array], Any], part: Part) -> Any:
+    """block(b) for the real blocks of a part, stacked; zeros for the others."""
+    shapes = jax.eval_shape(block, jnp.zeros((), jnp.int32))
+    start = jax.tree.map(lambda s: jnp.zeros((part.blocks, *s.shape), s.dtype), shapes)
+
+    def step(b: jax.Array, out: Any) -> Any:
+        return jax.tree.map(lambda o, v: lax.dynamic_update_index_in_dim(o, v, b, 0), out, block(b))
+
+    return lax.fori_loop(0, part.count, step, start)
+
+
+def take(a: jax.Array, index: jax.Array) -> jax.Array:
+    return a.at[index].get(mode="promise_in_bounds")
+
+
+def join(parts: Sequence[Sequence[Sequence[jax.Array]]]) -> list[jax.Array]:
+    """Edge gradients of all parts, segment after segment: x, y and z, [edges]."""
+    flat = [[s[c].reshape(-1) for p in parts for s in p] for c in range(3)]
+    return [c[0] if len(c) == 1 else jnp.concatenate(c) for c in flat]
+
+
+def collect(
+    graph: BlockGraph,
+    energies: Sequence[jax.Array],
+    forces: Sequence[jax.Array],
+    virials: Sequence[jax.Array],
+) -> Results:
+    """From blocks to atoms and structures."""
+    slot, real = jnp.asarray(graph.slot), jnp.asarray(graph.real)
+
+    def atoms(x: Sequence[jax.Array]) -> jax.Array:
+        """[blocks, C, B] of the parts to [N, C]."""
+        rows = jnp.concatenate([jnp.moveaxis(p, 1, 2).reshape(-1, p.shape[1]) for p in x])
+        return jnp.where(real[:, None], take(rows, slot), 0)
+
+    E = atoms([e[:, None] for e in energies])[:, 0]
+    if graph.structure is None:
+        energy, six = E.sum(), sum(v.sum((0, 2)) for v in virials)
+    else:
+        both = jnp.concatenate([E[:, None], atoms(virials)], axis=1)
+        both = jax.ops.segment_sum(
+            both, jnp.asarray(graph.structure), graph.n_structures, indices_are_sorted=True
+        )
+        energy, six = both[:, 0], both[:, 1:]
+    return Results(energy, E, atoms(forces), full(six))
+
+
+def full(six: Any) -> Any:
+    """[.., 6], Voigt order, to a symmetric [.., 3, 3]."""
+    nine = six[..., np.array([0, 5, 4, 5, 1, 3, 4, 3, 2])]
+    return nine.reshape(*six.shape[:-1], 3, 3)

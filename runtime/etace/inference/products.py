@@ -1,0 +1,487 @@
+"""The energy as a polynomial of A, its value and gradient by a few matrix products.
+
+    rho = sum_a c1[a] A_a + sum c2[a,b] A_a A_b + sum c3[a,b,c] A_a A_b A_c + ...
+
+Orders 1 to 3, gradient first: dE/dA_a = C1[a] + sum_b C2[a,b] A_b + sum_(b,c) C3[a,(b,c)] A_b A_c
+are matrix products with A and with the pairs A_b A_c, and by Euler's theorem for homogeneous
+functions rho = sum_a A_a (C1 + C2 A / 2 + C3 P / 3): no backward pass, no scatter. Orders 4 and up
+are split into two shorter products, rho = sum U M V; M V and M^T U are their adjoints, which go down
+to A by matrices of zeros and ones.
+
+Real A-functions fall into eight classes by their signs under the mirrors x -> -x, y -> -y, z -> -z;
+only products without any sign survive, so every matrix is block diagonal in the class: an eighth of
+the work. Atoms are the fast axis of all arrays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from etace.inference.shells import Shell, namespace
+from etace.tensor import ProductTable
+
+Monomial = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dense matrix made from the coefficients v: entry = factor * v[which], 0 where which is -1."""
+
+    which: np.ndarray
+    factor: np.ndarray
+
+    def fill(self, v: Any, xp: Any, dtype: str) -> Any:
+        """v: [species, monomials]; result: [species, *shape]"""
+        flat = np.where(self.which < 0, v.shape[1], self.which)
+        padded = xp.concatenate([v, xp.zeros((v.shape[0], 1), dtype)], axis=1)
+        return padded[:, flat] * xp.asarray(self.factor, dtype)[None]
+
+
+class _Matrix:
+    """Entries of a matrix in the making, by (row name, column name)."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[Any, Any], tuple[int, float]] = {}
+
+    def add(self, row: Any, column: Any, which: int, factor: float) -> None:
+        assert (row, column) not in self.entries, "a product that occurs twice"
+        self.entries[row, column] = (which, factor)
+
+    def source(self, rows: Sequence[Any], columns: Sequence[Any]) -> Source:
+        r = {name: k for k, name in enumerate(rows)}
+        c = {name: k for k, name in enumerate(columns)}
+        which = np.full((len(rows), len(columns)), -1, np.int32)
+        factor = np.zeros((len(rows), len(columns)))
+        for (row, column), (w, f) in self.entries.items():
+            if row in r and column in c:
+                which[r[row], c[column]], factor[r[row], c[column]] = w, f
+        return Source(which, factor)
+
+
+@dataclass(frozen=True)
+class ClassBlock:
+    """The A-functions of one class: their places, and what their gradient reads.
+
+    first: of the class in the sorted A; size; cubic: how many of them occur in order 3 (they stand
+    first); pairs: (first, size) among the sorted pairs
+    """
+
+    first: int
+    size: int
+    cubic: int
+    pairs: tuple[int, int]
+    C2: Source | None
+    C3: Source | None
+
+
+@dataclass(frozen=True)
+class Down:
+    """Adjoints of products down to their factors, for one class of targets.
+
+    product, other: places; S: [targets, terms], the ones (and twos, for squares)
+    """
+
+    first: int
+    size: int
+    product: np.ndarray
+    other: np.ndarray
+    S: np.ndarray
+
+
+@dataclass(frozen=True)
+class Level:
+    """Products of one order >= 2 that higher orders are made of: left and right factor, by place in
+    the levels below; down: how their adjoints reach the left and right factors."""
+
+    order: int
+    left: np.ndarray
+    right: np.ndarray
+    to_left: tuple[Down, ...]
+    to_right: tuple[Down, ...]
+
+
+@dataclass(frozen=True)
+class Bilinear:
+    """rho = sum U M V of one class of one order >= 4: places of U and V in their levels."""
+
+    left: tuple[int, int, int]  # level, first, size
+    right: tuple[int, int, int]
+    M: Source
+
+
+class Polynomial:
+    """How value and gradient of a polynomial of A are computed.
+
+    monomials: places in A, ascending, no two alike; v has one coefficient for each
+    classes: [n_A], mirror class of every A, 0 .. 7
+    """
+
+    def __init__(self, monomials: Sequence[Monomial], classes: np.ndarray):
+        self.monomials = tuple(monomials)
+        self.classes = np.asarray(classes, np.int64)
+        for m in self.monomials:
+            if np.bitwise_xor.reduce(self.classes[list(m)]):
+                self.classes = np.zeros_like(self.classes)  # not an invariant: no classes then
+                break
+
+    @cached_property
+    def by_order(self) -> dict[int, list[tuple[int, Monomial]]]:
+        out: dict[int, list[tuple[int, Monomial]]] = defaultdict(list)
+        for k, m in enumerate(self.monomials):
+            out[len(m)].append((k, m))
+        return dict(sorted(out.items()))
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Places of A sorted by class, those of order 3 first in each: [n_A]."""
+        cubic = {a for _, m in self.by_order.get(3, []) for a in m}
+        n = len(self.classes)
+        return np.array(sorted(range(n), key=lambda a: (self.classes[a], a not in cubic, a)), int)
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """Where each A stands after sorting: the inverse of `order`."""
+        return np.argsort(self.order)
+
+    def _class_of(self, product: Monomial) -> int:
+        return int(np.bitwise_xor.reduce(self.classes[list(product)])) if product else 0
+
+    # ------------------------------------------------------------ orders 1 to 3
+
+    @cached_property
+    def C1(self) -> Source | None:
+        found = self.by_order.get(1, [])
+        if not found:
+            return None
+        m = _Matrix()
+        for k, (a,) in found:
+            m.add(a, 0, k, 1.0)
+        return m.source(list(self.order), [0])
+
+    @cached_property
+    def pairs(self) -> list[Monomial]:
+        """Pairs that gradients of order 3 read, sorted by class."""
+        rests = {r for _, m in self.by_order.get(3, []) for _, r in _rests(m)}
+        return sorted(rests, key=lambda p: (self._class_of(p), p))
+
+    @cached_property
+    def pair_places(self) -> tuple[np.ndarray, np.ndarray]:
+        p = np.array(self.pairs, np.int64).reshape(-1, 2)
+        return self.place[p[:, 0]].astype(np.int32), self.place[p[:, 1]].astype(np.int32)
+
+    @cached_property
+    def blocks(self) -> tuple[ClassBlock, ...]:
+        square: dict[int, _Matrix] = defaultdict(_Matrix)
+        cube: dict[int, _Matrix] = defaultdict(_Matrix)
+        for k, (a, b) in self.by_order.get(2, []):
+            own = square[self.classes[a]]
+            own.add(a, b, k, 2.0 if a == b else 1.0)
+            if a != b:
+                own.add(b, a, k, 1.0)
+        cubic: set[int] = set()
+        for k, m in self.by_order.get(3, []):
+            for a, rest in _rests(m):
+                cube[self.classes[a]].add(a, rest, k, float(m.count(a)))
+                cubic.add(a)
+        out, first, first_pair = [], 0, 0
+        for c in range(8):
+            rows = [a for a in self.order if self.classes[a] == c]
+            columns = [p for p in self.pairs if self._class_of(p) == c]
+            if rows:
+                n3 = sum(a in cubic for a in rows)
+                out.append(
+                    ClassBlock(
+                        first, len(rows), n3, (first_pair, len(columns)),
+                        square[c].source(rows, rows) if square[c].entries else None,
+                        cube[c].source(rows[:n3], columns) if n3 else None,
+                    )
+                )  # fmt: skip
+            first, first_pair = first + len(rows), first_pair + len(columns)
+        return tuple(out)
+
+    # ------------------------------------------------------------ orders 4 and up
+
+    @cached_property
+    def splits(self) -> dict[int, tuple[Monomial, Monomial]]:
+        """Each monomial of order >= 4 as two shorter products, few different ones in all."""
+        high = [(k, m) for n, found in self.by_order.items() if n >= 4 for k, m in found]
+        options = {k: _halves(m) for k, m in high}
+        count = Counter(half for pairs in options.values() for both in pairs for half in both)
+        chosen: dict[int, tuple[Monomial, Monomial]] = {}
+        used: set[Monomial] = set()
+        for k, _ in sorted(high, key=lambda x: (-len(x[1]), x[1])):
+            best = max(
+                options[k],
+                key=lambda both: (sum(h in used for h in both), sum(count[h] for h in both), both),
+            )
+            chosen[k] = best
+            used |= set(best)
+        return chosen
+
+    @cached_property
+    def nodes(self) -> dict[int, list[Monomial]]:
+        """Products of each order >= 2 that the splits need, sorted by class; order 1 is A itself."""
+        need: dict[int, set[Monomial]] = defaultdict(set)
+        for both in self.splits.values():
+            for half in both:
+                need[len(half)].add(half)
+        for n in sorted(need, reverse=True):
+            for m in need[n] if n > 2 else ():
+                for part in _parts(m):
+                    need[len(part)].add(part)
+        return {
+            n: sorted(need[n], key=lambda p: (self._class_of(p), p)) for n in sorted(need) if n > 1
+        }
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        places: dict[int, dict[Monomial, int]] = {
+            1: {(int(a),): k for k, a in enumerate(self.order)}
+        }
+        for n, found in self.nodes.items():
+            places[n] = {m: k for k, m in enumerate(found)}
+        out = []
+        for n, found in self.nodes.items():
+            halves = [_parts(m) for m in found]
+            left = np.array([places[len(a)][a] for a, _ in halves], np.int32)
+            right = np.array([places[len(b)][b] for _, b in halves], np.int32)
+            a, b = _parts(found[0])
+            sizes = [self._sizes(len(a)), self._sizes(len(b))]
+            down_left = _down(left, right, sizes[0])
+            down_right = _down(right, left, sizes[1])
+            out.append(Level(n, left, right, down_left, down_right))
+        return tuple(out)
+
+    def _sizes(self, n: int) -> list[tuple[int, int]]:
+        """(first, size) of each class among the products of one order."""
+        members: Sequence[Monomial] = [(int(a),) for a in self.order] if n == 1 else self.nodes[n]
+        counts = Counter(self._class_of(m) for m in members)
+        out, first = [], 0
+        for c in sorted(counts):
+            out.append((first, counts[c]))
+            first += counts[c]
+        return out
+
+    @cached_property
+    def bilinears(self) -> tuple[Bilinear, ...]:
+        groups: dict[tuple[int, int, int], list[tuple[int, Monomial, Monomial]]] = defaultdict(list)
+        for k, (u, v) in self.splits.items():
+            groups[len(u), len(v), self._class_of(u)].append((k, u, v))
+        out = []
+        for (n, m, c), found in sorted(groups.items()):
+            rows = [p for p in self.nodes[n] if self._class_of(p) == c]
+            columns = [p for p in self.nodes[m] if self._class_of(p) == c]
+            matrix = _Matrix()
+            for k, u, v in found:
+                matrix.add(u, v, k, 1.0)
+            out.append(
+                Bilinear(
+                    (n, self.nodes[n].index(rows[0]), len(rows)),
+                    (m, self.nodes[m].index(columns[0]), len(columns)),
+                    matrix.source(rows, columns),
+                )
+            )
+        return tuple(out)
+
+    # ------------------------------------------------------------ tables and evaluation
+
+    def freeze(self, v: Any, xp: Any, dtype: str) -> dict[str, Any]:
+        """The coefficient matrices of every centre species. v: [species, monomials]"""
+        C1 = self.C1
+        return {
+            "C1": None if C1 is None else C1.fill(v, xp, dtype)[:, :, 0],
+            "C2": [None if b.C2 is None else b.C2.fill(v, xp, dtype) for b in self.blocks],
+            "C3": [None if b.C3 is None else b.C3.fill(v, xp, dtype) for b in self.blocks],
+            "M": [b.M.fill(v, xp, dtype) for b in self.bilinears],
+            "Mt": [xp.swapaxes(b.M.fill(v, xp, dtype), 1, 2) for b in self.bilinears],
+        }
+
+    def __call__(self, tables: Any, A: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(rho, its gradient) of one centre species.
+
+        tables: of `freeze`, of that species; A: [n_A, B]; result: [B], [n_A, B]
+        """
+        A = _rows(A, self.order)
+        values, gradients = [], []
+        if self.pairs:
+            P = _rows(A, self.pair_places[0]) * _rows(A, self.pair_places[1])
+        for k, b in enumerate(self.blocks):
+            own = A[b.first : b.first + b.size]
+            value = gradient = jnp.zeros_like(own)
+            C2, C3 = tables["C2"][k], tables["C3"][k]
+            if C2 is not None:
+                gradient = _dot(C2, own)
+                value = 0.5 * gradient
+            if C3 is not None:
+                first, size = b.pairs
+                third = _dot(C3, P[first : first + size])
+                if b.cubic < b.size:
+                    value = jnp.concatenate([value[: b.cubic] + third * (1 / 3), value[b.cubic :]])
+                    gradient = jnp.concatenate([gradient[: b.cubic] + third, gradient[b.cubic :]])
+                else:
+                    value, gradient = value + third * (1 / 3), gradient + third
+            values.append(value)
+            gradients.append(gradient)
+        value, w = jnp.concatenate(values), jnp.concatenate(gradients)
+        if tables["C1"] is not None:
+            C1 = tables["C1"][:, None]
+            value, w = value + C1, w + C1
+        rho = jnp.sum(A * value, axis=0)
+        if self.splits:
+            high, down = self._high(tables, A)
+            rho, w = rho + high, w + down
+        return rho, _rows(w, self.place)
+
+    def _high(self, tables: Any, A: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Orders 4 and up."""
+        products: dict[int, jax.Array] = {1: A}
+        for level in self.levels:
+            a, b = -(-level.order // 2), level.order // 2
+            products[level.order] = _rows(products[a], level.left) * _rows(products[b], level.right)
+        rho = jnp.zeros_like(A[0])
+        gradients = {n: jnp.zeros_like(p) for n, p in products.items()}
+        parts: dict[int, list[tuple[int, jax.Array]]] = defaultdict(list)
+        for k, bilinear in enumerate(self.bilinears):
+            (n, first, size), (m, start, many) = bilinear.left, bilinear.right
+            U, V = products[n][first : first + size], products[m][start : start + many]
+            to_u, to_v = _dot(tables["M"][k], V), _dot(tables["Mt"][k], U)
+            rho = rho + jnp.sum(U * to_u, axis=0)
+            parts[n].append((first, to_u))
+            parts[m].append((start, to_v))
+        for n, found in parts.items():
+            gradients[n] = _add(gradients[n], found)
+        for level in reversed(self.levels):
+            a, b = -(-level.order // 2), level.order // 2
+            g = gradients[level.order]
+            for down, target, other in (
+                (level.to_left, a, products[b]),
+                (level.to_right, b, products[a]),
+            ):
+                found = [
+                    (
+                        d.first,
+                        _dot(
+                            jnp.asarray(d.S, A.dtype), _rows(g, d.product) * _rows(other, d.other)
+                        ),
+                    )
+                    for d in down
+                ]
+                gradients[target] = _add(gradients[target], found)
+        return rho, gradients[1]
+
+
+def _dot(C: jax.Array, x: jax.Array) -> jax.Array:
+    return jnp.matmul(C, x, precision="highest")
+
+
+def _rows(a: jax.Array, index: np.ndarray) -> jax.Array:
+    return a.at[index].get(mode="promise_in_bounds")
+
+
+def _add(base: jax.Array, parts: list[tuple[int, jax.Array]]) -> jax.Array:
+    """base with each part added to its rows, by padding with zeros: no scatter."""
+    for first, part in parts:
+        after = base.shape[0] - first - part.shape[0]
+        base = base + jnp.pad(part, ((first, after), (0, 0)))
+    return base
+
+
+def _rests(m: Monomial) -> list[tuple[int, Monomial]]:
+    """Each different factor, and the product of the others."""
+    return [(a, (*m[: m.index(a)], *m[m.index(a) + 1 :])) for a in sorted(set(m))]
+
+
+def _halves(m: Monomial) -> list[tuple[Monomial, Monomial]]:
+    """All ways to split a product in two, the shorter (or, of equals, the lower) half first."""
+    out = set()
+    for chosen in combinations(range(len(m)), len(m) // 2):
+        u = tuple(m[k] for k in chosen)
+        v = tuple(m[k] for k in range(len(m)) if k not in chosen)
+        out.add((u, v) if len(u) < len(v) or u <= v else (v, u))
+    return sorted(out)
+
+
+def _parts(m: Monomial) -> tuple[Monomial, Monomial]:
+    """A product of order >= 2 as the two it is computed from, the longer one first."""
+    n = -(-len(m) // 2)
+    return m[:n], m[n:]
+
+
+def _down(
+    target: np.ndarray, other: np.ndarray, sizes: Sequence[tuple[int, int]]
+) -> tuple[Down, ...]:
+    """How adjoints of products reach one of their factors, class by class of the factors."""
+    out = []
+    for first, size in sizes:
+        found = np.flatnonzero((target >= first) & (target < first + size))
+        if len(found):
+            S = np.zeros((size, len(found)))
+            S[target[found] - first, np.arange(len(found))] = 1
+            out.append(Down(first, size, found.astype(np.int32), other[found].astype(np.int32), S))
+    return tuple(out)
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """sum over readouts of sum_k W[k; Z_i] B[k](i), the couplings folded into coefficients of products.
+
+    shells: one after the other they make A; readouts: (product table of a basis, number of its shell)
+    """
+
+    shells: Sequence[Shell]
+    readouts: Sequence[tuple[ProductTable, int]]
+    dtype: str
+
+    @cached_property
+    def _plan(self) -> tuple[Polynomial, np.ndarray]:
+        """The polynomial, and which of its coefficients every product of every table adds to."""
+        offsets = np.cumsum([0, *(len(s.functions) for s in self.shells)])
+        found: dict[Monomial, int] = {}
+        which = []
+        for table, shell in self.readouts:
+            for order in table.orders:
+                for product in np.sort(order.places + offsets[shell], axis=1).tolist():
+                    which.append(found.setdefault(tuple(product), len(found)))
+        mirrors = np.concatenate([s.mirrors for s in self.shells])
+        return Polynomial(list(found), mirrors), np.array(which)
+
+    @property
+    def polynomial(self) -> Polynomial:
+        return self._plan[0]
+
+    def freeze(self, weights: Sequence[Any]) -> dict[str, Any]:
+        """Coefficient matrices of every centre species. weights: [functions, species] by readout"""
+        xp = namespace(*weights)
+        polynomial, which = self._plan
+        folded = zip(self.readouts, weights, strict=True)
+        v = xp.concatenate([_fold(t, xp.asarray(w), xp) for (t, _), w in folded], axis=1)
+        if len(which) > len(polynomial.monomials):  # two bases with a product in common
+            add = np.zeros((len(which), len(polynomial.monomials)), self.dtype)
+            add[np.arange(len(which)), which] = 1
+            v = v @ xp.asarray(add)
+        return polynomial.freeze(v, xp, self.dtype)
+
+    def __call__(self, tables: Any, A: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(E_i, dE_i/dA) of one centre species: [B], [A, B]."""
+        return self.polynomial(tables, A)
+
+
+def _fold(table: ProductTable, weights: Any, xp: Any) -> Any:
+    """C^T W: coefficients of the products in the order of the table. [species, products]"""
+    parts, start = [], 0
+    for order in table.orders:
+        for blocks, C in order.parts:
+            stop = start + blocks * C.shape[0]
+            own = weights[start:stop].T.reshape(-1, blocks, C.shape[0])
+            parts.append((own @ xp.asarray(C)).reshape(own.shape[0], -1))
+            start = stop
+    return xp.concatenate(parts, axis=1)

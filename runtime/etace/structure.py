@@ -1,0 +1,100 @@
+"""A structure as numbers: checked, its elements as indices, with all pairs of neighbours.
+
+What both layouts of a graph (`AtomGraph`, `inference.BlockGraph`) are made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from etace.errors import ParameterError, StructureError
+from etace.neighbours import Neighbours, neighbour_list, within
+
+
+@dataclass(frozen=True)
+class Paired:
+    """positions: [n, 3], Å; cell: [3, 3], Å, vectors are rows; species: [n], index into the model's;
+    pairs: directed, sorted (`neighbours.neighbour_list`)."""
+
+    positions: np.ndarray
+    cell: np.ndarray
+    species: np.ndarray
+    pairs: Neighbours
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+def paired(
+    positions: ArrayLike,
+    elements: ArrayLike,
+    cell: ArrayLike,
+    pbc: ArrayLike,
+    species: Sequence[str],
+    cutoffs: ArrayLike,
+    skin: float = 0.0,
+    dtype: str = "float64",
+) -> Paired:
+    """Pairs with r < cutoffs[zi, zj] + skin, strictly. Arguments and errors: `AtomGraph.from_arrays`."""
+    z = _species_index(elements, species)
+    if len(z) == 0:
+        raise StructureError("the structure has no atoms")
+    reach = _reach(cutoffs, len(species), skin)
+    cell = np.asarray(cell, dtype=np.float64)
+    pairs = neighbour_list(positions, cell, pbc, reach.max())
+    x = np.asarray(positions, dtype=np.float64)
+    if len(x) != len(z):
+        raise StructureError(f"{len(x)} positions, but {len(z)} elements")
+    if (reach != reach.max()).any():
+        pairs = within(pairs, reach[z[pairs.i], z[pairs.j]])
+    _check_resolution(x, np.dtype(dtype))
+    cell = np.where(np.isfinite(cell), cell, 0.0)  # only a row that is not periodic can be NaN
+    return Paired(x, cell, z, pairs)
+
+
+def _species_index(elements: ArrayLike, species: Sequence[str]) -> np.ndarray:
+    """[N], index of each atom's element in `species`."""
+    kinds, where = np.unique(np.asarray(elements), return_inverse=True)
+    if kinds.dtype.kind in "iu":
+        from ase.data import chemical_symbols
+
+        names = [chemical_symbols[k] if 0 <= k < len(chemical_symbols) else str(k) for k in kinds]
+    else:
+        names = [str(k) for k in kinds]
+    unknown = sorted(n for n in names if n not in species)
+    if unknown:
+        raise StructureError(
+            f"the structure contains {', '.join(unknown)}, but the model knows only "
+            f"{', '.join(species)}"
+        )
+    index = np.array([list(species).index(n) for n in names], dtype=np.int32)
+    return index[where.reshape(-1)] if len(index) else np.zeros(0, dtype=np.int32)
+
+
+def _reach(cutoffs: ArrayLike, n_species: int, skin: float) -> np.ndarray:
+    """[species, species], Å, cutoff + skin, or 0 for bonds that have no edges."""
+    cutoffs = np.asarray(cutoffs, dtype=np.float64)
+    if cutoffs.shape != (n_species, n_species):
+        raise ParameterError(
+            f"cutoffs must have the shape {[n_species, n_species]}, one for each pair of species, "
+            f"found {list(cutoffs.shape)}"
+        )
+    if not (cutoffs == cutoffs.T).all():
+        raise ParameterError(f"cutoffs must be numbers and symmetric, found {cutoffs.tolist()}")
+    if not skin >= 0:
+        raise ParameterError(f"the skin must be 0 Å or more, found {skin}")
+    return np.where(cutoffs > 0, cutoffs + skin, 0.0)
+
+
+def _check_resolution(x: np.ndarray, dtype: np.dtype) -> None:
+    """Refuse positions that the dtype cannot hold to 0.001 Å (float32: beyond about 8000 Å)."""
+    far = np.flatnonzero((np.abs(x) * np.finfo(dtype).eps > 1e-3).any(axis=1))
+    if len(far):
+        raise StructureError(
+            f"atom {far[0]} is at {x[far[0]].tolist()} Å, where {dtype} resolves no better than "
+            "0.001 Å: wrap the atoms into the cell, or use float64"
+        )
