@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from etace.graph import AtomGraph
+from etace.inference.blocks import BlockGraph, pack
+from etace.inference.evaluator import Evaluator
 from etace.model import run_module
+from etace.structure import Paired, paired
 from etacec import compile_file, compile_text
 
 ROOT = Path(__file__).parents[2]
@@ -84,20 +87,37 @@ EVERY = [*SPECS, *TEXTS]
 
 @dataclass(frozen=True, eq=False)
 class Case:
+    """form: what a call evaluates: the training form, which is the reference, or the inference form."""
+
     name: str
+    form: str
     module: types.ModuleType
     potential: Any
     params: Any
     source: str
     evaluate: Any
     rows: Any
+    evaluator: Evaluator
 
     def graph(self, atoms: Atoms, **keywords: Any) -> AtomGraph:
         p = self.potential
         return AtomGraph.from_atoms(atoms, p.species, p.cutoffs, dtype=p.dtype, **keywords)
 
+    def paired(self, atoms: Atoms, skin: float = 0.0) -> Paired:
+        p = self.potential
+        where = (atoms.positions, atoms.numbers, atoms.cell.array, atoms.pbc)
+        return paired(*where, p.species, p.cutoffs, skin, p.dtype)
+
+    def blocks(self, *structures: Atoms, batch: bool = False, **keywords: Any) -> BlockGraph:
+        found = [self.paired(a) for a in structures]
+        p = self.potential
+        return pack(found, len(p.species), p.dtype, batch=batch, **keywords)
+
     def __call__(self, atoms: Atoms) -> Any:
         """energy, energies, forces, virial as numpy, padding cut off."""
+        if self.form == "inference":
+            found = self.evaluator(self.params, self.evaluator.prepare([self.paired(atoms)]))
+            return float(found.energy[0]), found.energies, found.forces, found.virial[0]
         r = self.evaluate(self.params, self.graph(atoms))
         n = len(atoms)
         return (
@@ -113,20 +133,31 @@ class Case:
 
 
 @cache
-def case(name: str, dtype: str = "float64") -> Case:
-    done = (
-        compile_text(TEXTS[name], name, dtype=dtype)
-        if name in TEXTS
-        else compile_file(SPECS[name], dtype=dtype)
-    )
+def case(name: str, dtype: str = "float64", form: str = "training", cores: int = 1) -> Case:
+    if form != "training":
+        other = case(name, dtype)
+        return replace(other, form=form, evaluator=Evaluator(other.potential.inference, cores))
+    if name in TEXTS:
+        return made(name, TEXTS[name], dtype, MODEL_OF.get(name))
+    return _case(name, compile_file(SPECS[name], dtype=dtype), MODEL_OF.get(name))
+
+
+@cache
+def made(name: str, text: str, dtype: str = "float64", model: str | None = None) -> Case:
+    """A case of a spec that is written in a test. model: default: the file's first."""
+    return _case(name, compile_text(text, name, dtype=dtype), model)
+
+
+def _case(name: str, done: Any, model: str | None) -> Case:
     module = run_module(done.module, name)
-    potential = module.MODELS[MODEL_OF.get(name, next(iter(module.MODELS)))]
+    potential = module.MODELS[model or next(iter(module.MODELS))]
     rng = np.random.default_rng(7)
     params = potential.init(1)
     values = rng.normal(size=potential.length_basis) / np.sqrt(potential.length_basis)
     params = potential.set_linear_parameters(params, values)
     evaluate, rows = jax.jit(potential.energy_forces_virial), jax.jit(potential.design_rows)
-    return Case(name, module, potential, params, done.module, evaluate, rows)
+    evaluator = Evaluator(potential.inference, 1)
+    return Case(name, "training", module, potential, params, done.module, evaluate, rows, evaluator)
 
 
 def clear_crystal(c: Case, gap: float = 2.5e-3) -> Atoms:

@@ -20,7 +20,19 @@ def some(names):
 
 @pytest.fixture(params=some(EVERY))
 def model(request):
+    """The training form; what is said of rows and parameters is said of it alone."""
     return case(request.param)
+
+
+@pytest.fixture(params=["training", "inference"])
+def form(request):
+    return request.param
+
+
+@pytest.fixture(params=some(EVERY))
+def either(request, form):
+    """Both forms, one after the other."""
+    return case(request.param, form=form)
 
 
 def orthogonal(seed, sign):
@@ -30,14 +42,14 @@ def orthogonal(seed, sign):
 
 
 @pytest.mark.parametrize("sign", [1, -1], ids=["rotation", "reflection"])
-def test_energy_is_invariant_forces_and_virial_turn_along(model, sign):
-    atoms = crystal(model)
+def test_energy_is_invariant_forces_and_virial_turn_along(either, sign):
+    atoms = crystal(either)
     q = orthogonal(3, sign)
     turned = atoms.copy()
     turned.set_cell(atoms.cell.array @ q.T)
     turned.positions = atoms.positions @ q.T
-    (e, ei, f, v), (e2, ei2, f2, v2) = model(atoms), model(turned)
-    scale = model.scale(atoms)
+    (e, ei, f, v), (e2, ei2, f2, v2) = either(atoms), either(turned)
+    scale = either.scale(atoms)
     assert abs(e - e2) < 1e-11 * scale
     assert np.allclose(ei, ei2, rtol=0, atol=1e-11 * scale)
     assert np.allclose(f @ q.T, f2, rtol=0, atol=1e-10 * scale)
@@ -45,36 +57,36 @@ def test_energy_is_invariant_forces_and_virial_turn_along(model, sign):
     assert np.allclose(v, v.T, rtol=0, atol=1e-10 * scale)
 
 
-def test_translation_wrapping_and_permutation_change_nothing(model):
-    atoms = crystal(model)
-    e, _, f, _ = model(atoms)
+def test_translation_wrapping_and_permutation_change_nothing(either):
+    atoms = crystal(either)
+    e, _, f, _ = either(atoms)
     moved = atoms.copy()
     moved.positions += [0.3, -11.0, 4.4]
     moved.positions[2] += atoms.cell.array[1]
     order = np.random.default_rng(5).permutation(len(atoms))
-    e2, _, f2, _ = model(moved[order])
-    assert abs(e - e2) < 1e-11 * model.scale(atoms)
-    assert np.allclose(f[order], f2, rtol=0, atol=1e-9 * model.scale(atoms))
-    assert np.allclose(f.sum(axis=0), 0, atol=1e-10 * model.scale(atoms))
+    e2, _, f2, _ = either(moved[order])
+    assert abs(e - e2) < 1e-11 * either.scale(atoms)
+    assert np.allclose(f[order], f2, rtol=0, atol=1e-9 * either.scale(atoms))
+    assert np.allclose(f.sum(axis=0), 0, atol=1e-10 * either.scale(atoms))
 
 
 @pytest.mark.parametrize(
     "n", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 5, 10))]
 )
-def test_energy_is_extensive(model, n):
-    atoms = crystal(model)
-    (e, _, f, v), (e2, _, f2, v2) = model(atoms), model(atoms.repeat((1, n, 1)))
-    scale = model.scale(atoms)
+def test_energy_is_extensive(either, n):
+    atoms = crystal(either)
+    (e, _, f, v), (e2, _, f2, v2) = either(atoms), either(atoms.repeat((1, n, 1)))
+    scale = either.scale(atoms)
     assert abs(e2 / n - e) < 1e-10 * scale
     assert np.allclose(f2[:8], f, rtol=0, atol=1e-9 * scale)
     assert np.allclose(v2 / n, v, rtol=0, atol=1e-9 * scale)
 
 
-def test_another_cell_of_the_same_crystal_has_the_same_energy(model):
-    atoms = crystal(model)
+def test_another_cell_of_the_same_crystal_has_the_same_energy(either):
+    atoms = crystal(either)
     other = make_supercell(atoms, [[1, 1, 0], [0, 1, 0], [0, -2, 1]])
     assert len(other) == 8
-    assert abs(model(other)[0] - model(atoms)[0]) < 1e-10 * model.scale(atoms)
+    assert abs(either(other)[0] - either(atoms)[0]) < 1e-10 * either.scale(atoms)
 
 
 def one_body(model, atoms):
@@ -82,9 +94,9 @@ def one_body(model, atoms):
     return sum(alone[s] for s in atoms.symbols)
 
 
-def test_far_atoms_have_their_one_body_energy_exactly(model):
-    species = model.potential.species
-    reach = model.potential.cutoff_radius
+def test_far_atoms_have_their_one_body_energy_exactly(either):
+    species = either.potential.species
+    reach = either.potential.cutoff_radius
     for cell in (None, [30, 30, 30]):
         pair = Atoms(
             [species[0], species[-1]],
@@ -92,37 +104,38 @@ def test_far_atoms_have_their_one_body_energy_exactly(model):
             cell=cell,
             pbc=cell is not None,
         )
-        e, _, f, v = model(pair)
-        assert e == one_body(model, pair)
+        e, _, f, v = either(pair)
+        assert e == one_body(either, pair)
         assert not f.any()
         assert not v.any()
 
 
-def test_energy_and_forces_go_to_zero_smoothly_at_each_bonds_own_cutoff(model):
-    species = model.potential.species
+def test_energy_and_forces_go_to_zero_smoothly_at_each_bonds_own_cutoff(either):
+    species = either.potential.species
     for i, a in enumerate(species):
         for j, b in enumerate(species):
-            pair = Atoms([a, b], [[0, 0, 0], [model.potential.cutoffs[i, j] - 1e-5, 0, 0]])
-            e, _, f, _ = model(pair)
-            assert abs(e - one_body(model, pair)) < 1e-7
+            pair = Atoms([a, b], [[0, 0, 0], [either.potential.cutoffs[i, j] - 1e-5, 0, 0]])
+            e, _, f, _ = either(pair)
+            assert abs(e - one_body(either, pair)) < 1e-7
             assert np.abs(f).max() < 1e-2
 
 
 @pytest.mark.parametrize("name", ["diamond", "fcc", "sc"])
-def test_perfect_lattices_have_no_force_and_no_nan(model, name):
-    s = model.potential.species[0]
+def test_perfect_lattices_have_no_force_and_no_nan(either, name):
+    s = either.potential.species[0]
     lattice = bulk(s, name, a=5.43 if name == "diamond" else 3.9 if name == "fcc" else 2.6)
-    e, _, f, v = model(lattice)
+    e, _, f, v = either(lattice)
     assert np.isfinite(e)
-    assert np.allclose(f, 0, atol=1e-9 * model.scale(lattice))
-    assert np.allclose(v, v[0, 0] * np.eye(3), atol=1e-9 * model.scale(lattice))
-    rows = model.rows(model.params, model.graph(lattice))
-    assert all(np.isfinite(np.asarray(r)).all() for r in rows)
+    assert np.allclose(f, 0, atol=1e-9 * either.scale(lattice))
+    assert np.allclose(v, v[0, 0] * np.eye(3), atol=1e-9 * either.scale(lattice))
+    if either.form == "training":
+        rows = either.rows(either.params, either.graph(lattice))
+        assert all(np.isfinite(np.asarray(r)).all() for r in rows)
 
 
-def test_forces_are_minus_the_gradient_of_the_energy(model):
-    atoms = clear_crystal(model)
-    _, _, f, _ = model(atoms)
+def test_forces_are_minus_the_gradient_of_the_energy(either):
+    atoms = clear_crystal(either)
+    _, _, f, _ = either(atoms)
     rng = np.random.default_rng(1)
     for _ in range(3):
         step = rng.normal(size=f.shape)
@@ -130,16 +143,16 @@ def test_forces_are_minus_the_gradient_of_the_energy(model):
         def energy(h, step=step):
             moved = atoms.copy()
             moved.positions += h * step
-            return model(moved)[0]
+            return either(moved)[0]
 
         assert slope(energy, 1e-4) == pytest.approx(
-            -(f * step).sum(), rel=1e-7, abs=1e-8 * model.scale(atoms)
+            -(f * step).sum(), rel=1e-7, abs=1e-8 * either.scale(atoms)
         )
 
 
-def test_virial_is_minus_the_derivative_in_the_strain(model):
-    atoms = clear_crystal(model)
-    v = model(atoms)[3]
+def test_virial_is_minus_the_derivative_in_the_strain(either):
+    atoms = clear_crystal(either)
+    v = either(atoms)[3]
     rng = np.random.default_rng(2)
     for _ in range(2):
         strain = rng.normal(size=(3, 3))
@@ -149,10 +162,10 @@ def test_virial_is_minus_the_derivative_in_the_strain(model):
             strained = atoms.copy()
             strained.set_cell(atoms.cell.array @ f.T)
             strained.positions = atoms.positions @ f.T
-            return model(strained)[0]
+            return either(strained)[0]
 
         assert slope(energy, 3e-5) == pytest.approx(
-            -(v * strain).sum(), rel=1e-6, abs=1e-7 * model.scale(atoms)
+            -(v * strain).sum(), rel=1e-6, abs=1e-7 * either.scale(atoms)
         )
 
 

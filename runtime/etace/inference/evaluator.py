@@ -72,7 +72,8 @@ class Evaluator:
     """
 
     def __init__(self, inference: Inference, cores: int | None = None):
-        self.inference = inference
+        cpu = jax.default_backend() == "cpu"
+        self.inference = inference if cpu else inference.on_accelerator()
         self.cores = cores or available_cores()
         self._capacities: list[Capacity] = []
         self._params: Any = None

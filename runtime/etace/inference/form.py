@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from etace.inference.blocks import BlockGraph, Part, Segment
 from etace.inference.kernels import Edges, over_neighbours
 from etace.precision import require
 
+TOGETHER = 256  # blocks at once on an accelerator: enough atoms to fill it, memory bounded
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 # (tables of one species, edges by segment, zeros [B]) -> energies [B], gradients by segment: x, y and
@@ -30,12 +31,19 @@ class Inference:
     freeze: params -> tables; every array has the centre species as its first axis
     block: see `Block`
     cutoffs: [species, species], Å
+    together: the schedule: on an accelerator many blocks at once, in large uniform kernels; on a CPU
+        one after the other, each in the core's own cache
     """
 
     freeze: Callable[[Any], Any]
     block: Block
     cutoffs: np.ndarray
     dtype: str
+    together: bool = False
+
+    def on_accelerator(self) -> Inference:
+        """The same with the schedule of an accelerator."""
+        return replace(self, together=True)
 
     def __call__(self, tables: Any, graph: BlockGraph) -> Results:
         """Energy, energies per atom, forces and virial (`derive.Results`), in one pass."""
@@ -80,7 +88,7 @@ class Inference:
                 kept.append(f)
             return kept, jnp.where(part.real[b], energies, 0), virial, forces
 
-        return over_blocks(block, part)
+        return over_blocks(block, part, self.together)
 
     def back(self, part: Part, gradients: Sequence[jax.Array]) -> jax.Array:
         """sum over j of dE_j/dr_ji: [blocks, 3, B], eV/Å. gradients: of all parts, x, y and z [edges]"""
@@ -96,14 +104,13 @@ class Inference:
                 ]
             return jnp.stack(total)
 
-        return over_blocks(block, part)
+        return over_blocks(block, part, self.together)
 
     def _edges(
         self, x: Any, at: Any, cell: jax.Array, s: Segment, b: jax.Array, z: jax.Array
     ) -> Edges:
         """Unit vectors and distances to the neighbours of one species."""
         n = self.cutoffs.shape[0]
-        separate = True
         neighbour = s.neighbour[b]
         shift = [s.shift[b, d].astype(self.dtype) for d in range(3)]
         v = []
@@ -123,11 +130,14 @@ class Inference:
         inverse = jnp.where(inside, 1 / r, 0)
         u = [c * inverse for c in v]
         bond = (z * n + s.species)[None, None]
-        return Edges(s.species, bond, u[0], u[1], u[2], r, inside, separate)
+        return Edges(s.species, bond, u[0], u[1], u[2], r, inside, not self.together)
 
 
-def over_blocks(block: Callable[[jax.Array], Any], part: Part) -> Any:
-    """block(b) for the real blocks of a part, stacked; zeros for the others."""
+def over_blocks(block: Callable[[jax.Array], Any], part: Part, together: bool) -> Any:
+    """block(b) for the real blocks of a part, stacked; zeros for the others, or whatever masked
+    atoms give."""
+    if together:
+        return lax.map(block, jnp.arange(part.blocks), batch_size=min(part.blocks, TOGETHER))
     shapes = jax.eval_shape(block, jnp.zeros((), jnp.int32))
     start = jax.tree.map(lambda s: jnp.zeros((part.blocks, *s.shape), s.dtype), shapes)
 

@@ -156,7 +156,7 @@ def edge_gradients(
     w: dE_i/dA, [A, B]. With g the gradient of the solid harmonics at the unit vector, which is a
     combination of those of degree l - 1, the spherical ones have (g - (r^ . g) r^) / r.
     """
-    w3 = _gradient_adjoint(shell, w) if shell.lmax else None
+    w3 = edges[0].apart(_gradient_adjoint(shell, w)) if shell.lmax else None
     out = []
     for q, ylm, e in zip(R, Y, edges, strict=True):
         u = (e.x, e.y, e.z)
@@ -219,7 +219,7 @@ def _gradient_adjoint(shell: Shell, w: jax.Array) -> jax.Array:
         jnp.asarray(factor[j], w.dtype) * w.at[which[j]].get(mode="promise_in_bounds")
         for j in range(2)
     )
-    return apart(one + two)
+    return one + two
 
 
 def _edge_gradient(
