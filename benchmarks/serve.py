@@ -4,7 +4,7 @@ Its first argument: numbers of the cores it may use, with commas between them.
 
 request: {"case": {...}, "variant": name, "seconds": s}: repeat the evaluation for about s seconds,
     at least once (none after the first call if s is 0)
-reply: {"seconds": [...], "first": s, "setup": s, "atoms": n, "energy": eV, "forces_norm": eV/Å,
+reply: {"seconds": [...], "cpu_seconds": [...], "first": s, "setup": s, "atoms": n, "energy": eV, "forces_norm": eV/Å,
     "peak_bytes": n, ...and the facts of the side that was asked}, or {"error": text}
 """
 
@@ -78,11 +78,13 @@ def _first(
 
 def _repeat(run: Callable[[], Any], seconds: float) -> dict[str, list[float]]:
     times: list[float] = []
+    cpu: list[float] = []
     while sum(times) < seconds:
-        start = time.perf_counter()
+        used, start = time.process_time(), time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    return {"seconds": times}
+        cpu.append(time.process_time() - used)
+    return {"seconds": times, "cpu_seconds": cpu}
 
 
 def peak_bytes() -> int:
