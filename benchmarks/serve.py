@@ -36,11 +36,14 @@ def serve(prepare: Callable[[Case, str], Prepared], meter: Meter = dict) -> None
     """Answer until the input ends. meter: running totals; the reply has what they grew by."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not get between the replies
+    requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    # What libraries print must not get between the replies, and the Julia inside ace-jax makes the
+    # standard input non-blocking, which would read as its end.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
     ready: dict[str, tuple[Prepared, dict[str, Any]]] = {}
     current = None
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         case, variant = Case.from_json(request["case"]), request["variant"]
         if case != current:

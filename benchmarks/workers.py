@@ -59,8 +59,8 @@ class Worker:
             process.stdin.flush()
             line = process.stdout.readline()
         if not line:
-            self.close()
-            raise PeerError(f"{self.module}: ended with status {process.returncode}")
+            self.process = None
+            raise PeerError(f"{self.module}: ended with status {process.wait()}")
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
             raise PeerError(f"{self.module}: {reply['error']}")
