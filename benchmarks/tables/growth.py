@@ -89,7 +89,7 @@ def etace_compile(spec: Path, *options: str) -> dict[str, Any]:
         found["KiB"] = module.stat().st_size / 1024
         info = json.loads(_etace(["info", str(spec), *options, "--json"]))
         found["functions"] = max(
-            b["functions"] for b in info["blocks"].values() if b["kind"] == "readout"
+            b["functions"] for b in info["blocks"].values() if b["kind"] == "basis"
         )
     return found
 
