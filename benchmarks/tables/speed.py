@@ -26,7 +26,7 @@ NOTES = (
     "others were using the core.",
     "Potentials are random, of like size, not the same; functions: per species, pair included.",
     "etace: neighbour list given, numpy arrays out. ASE calculator: a step of MD with its kept list.",
-    "PACE: C++ of python-ace with ghost atoms and list given (SBessel radials, l <= 4).",
+    "PACE: C++ of python-ace with ghost atoms and list given (SBessel radials; l <= 4, or 6 from 400 functions).",
     "ace-jax: its ASE calculator with its skin list kept. Its C++ kernel: called through jit on "
     "owned and ghost atoms with the list given, forces of ghosts brought home.",
 )
