@@ -1,0 +1,45 @@
+"""Pictures of the tables that have an axis."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.report import Table
+
+
+def draw(folder: Path, tables: Sequence[Table]) -> None:
+    """One PNG for each table with an `x`: µs per atom against it, both logarithmic."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("no plots: matplotlib is not installed", file=sys.stderr)
+        return
+    matplotlib.use("agg")
+    from matplotlib.figure import Figure
+
+    for table in tables:
+        if table.x is None:
+            continue
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        axes = figure.add_subplot()
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for row in table.rows:
+            label = ", ".join(_word(key, row[key]) for key in table.lines)
+            lines.setdefault(label, []).append((row[table.x], row["µs/atom"]))
+        for label, points in lines.items():
+            ours = label.startswith("etace")
+            axes.plot(*zip(*sorted(points), strict=True), "o-", lw=2.5 if ours else 1, label=label)
+        axes.set(xscale="log", yscale="log", xlabel=table.x, ylabel="µs per atom")
+        axes.set_title(table.title, fontsize=9)
+        ticks = sorted({row[table.x] for row in table.rows})
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=7, minor=False)
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+        figure.savefig(folder / f"{table.name}.png", dpi=150)
+
+
+def _word(key: str, value: object) -> str:
+    return str(value) if key == "who" else f"{key} {value}"

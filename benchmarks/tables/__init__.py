@@ -1,0 +1,22 @@
+"""The tables by name, in the order in which they are made."""
+
+from collections.abc import Callable
+
+from benchmarks.compare import Session
+from benchmarks.report import Table
+from benchmarks.tables import forms, growth, speed
+
+TABLES: dict[str, Callable[[Session], Table]] = {
+    "linear_si": speed.linear_si,
+    "tutorial": speed.tutorial,
+    "species": speed.species,
+    "neighbours": speed.neighbours,
+    "cores": speed.cores,
+    "basis": growth.basis,
+    "compile": growth.compile_seconds,
+    "specs": growth.specs,
+    "memory": growth.memory,
+    "rows": forms.rows,
+    "training": forms.training,
+    "compilations": forms.compilations,
+}
