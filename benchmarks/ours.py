@@ -1,6 +1,6 @@
 """Worker for etace: everything that is timed on our side is called here, by the public interface.
 
-inference   energy, energies per atom, forces, virial; neighbour list given
+inference   energy, energies per atom, forces, virial; neighbour list given, positions new
 evaluate    the same, neighbour list made every time
 calculator  a step of MD through ASE: atoms move by 0.001 Å, the list is kept within its skin
 training    the differentiable form, all parameters live: energy, forces, virial; list given
@@ -44,10 +44,10 @@ def load(case: Case) -> etace.Model:
 
 
 def inference(model: etace.Model, atoms: Any) -> Run:
-    graph, n = model.graph(atoms), len(atoms)
+    prepared = model.prepare(atoms)
 
     def run() -> tuple[float, Any]:
-        r = model.evaluate_graph(graph, n)
+        r = model.evaluate_prepared(prepared, atoms.positions)
         return r.energy, r.forces
 
     return run

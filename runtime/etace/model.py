@@ -250,16 +250,20 @@ def load(
     params: str | Path | None = None,
     overrides: Mapping[str, str] | None = None,
     dtype: str | None = None,
+    cores: int | None = None,
 ) -> Model:
     """A model from an `.etace` file (parameters at their starts) or from a `.safetensors` model file.
 
     model: which of the file's models; may be left out where there is only one
     seed: of random starts; params: a model file to take the parameters from
     overrides: values for the file's `param`s, as text; dtype: float64 (default) or float32
+    cores: how many to use; default: all this process may run on
 
     Raises EtaceError for whatever is wrong with the files, in words.
     """
     path = Path(path)
+    if cores is not None and cores < 1:
+        raise RequestError(f"at least one core is needed, found cores = {cores}")
     if path.suffix == ".safetensors":
         if overrides:
             raise RequestError("a model file is complete: its params cannot be overridden")
@@ -271,6 +275,7 @@ def load(
         raise RequestError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
     if params is not None:
         loaded.params = _other_params(Path(params), loaded)
+    loaded.cores = cores
     return loaded
 
 

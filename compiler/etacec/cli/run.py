@@ -42,6 +42,9 @@ def command(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, gpu or tpu; default: the best there is.")
     ] = None,
+    cores: Annotated[
+        int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
+    ] = None,
     define: Define = None,
 ) -> None:
     """Evaluate a model on structures: a table, and a file with -o."""
@@ -56,7 +59,7 @@ def command(
     try:
         loaded = load(
             path, model, seed=seed, params=params, overrides=overrides(define),
-            dtype=None if path.suffix == ".safetensors" and dtype == "float64" else kind,
+            dtype=None if path.suffix == ".safetensors" and dtype == "float64" else kind, cores=cores,
         )  # fmt: skip
     except RequestError as error:
         fail(str(error), 2)

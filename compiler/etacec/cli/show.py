@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from etacec.cli.common import Define, DTypeOption, SpecPath, compiled, fail, write
 
-STAGES = ("source", "ast", "model", "graph", "passes", "module")
+STAGES = ("source", "ast", "model", "graph", "passes", "module", "inference")
 
 
 def command(
@@ -40,6 +40,8 @@ def command(
         text = show.tree(done.spec)
     elif stage == "module":
         text = done.module
+    elif stage == "inference":
+        text = _inference(done)
     elif stage == "passes":
         text = show.passes(done.stages)
     else:
@@ -48,3 +50,11 @@ def command(
         typer.echo(text.rstrip("\n"))
     else:
         write(output, text)
+
+
+def _inference(done: Any) -> str:
+    """What the fast form of each model does, and why so."""
+    from etace.model import run_module
+
+    module = run_module(done.module, done.spec.name)
+    return "\n\n".join(f"{n}\n{p.inference.explain()}" for n, p in module.MODELS.items())

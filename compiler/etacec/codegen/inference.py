@@ -71,11 +71,12 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         *_block(c, d("PRODUCTS"), shells, pairs, onebodies),
     ]
     cutoffs = "CUTOFFS" if shells or pairs else f"np.zeros(({c.n}, {c.n}))"
-    made = f"inference.Inference({d('freeze')}, {d('block')}, {cutoffs}, DTYPE)"
-    line = f"{d('inference')} = {made}"
-    if len(line) > 100:
-        line = f"{d('inference')} = inference.Inference(\n    {d('freeze')}, {d('block')}, {cutoffs}, DTYPE\n)"
-    return [*out, "", "", line]
+    made = [*(_shell_name(c, s) for s in shells), *([d("PRODUCTS")] if shells else [])]
+    made += [c.names.derived(t, "PAIR") for _, t in pairs]
+    arguments = f"{d('freeze')}, {d('block')}, {cutoffs}, DTYPE"
+    if made:
+        arguments += f", pieces=({', '.join(made)}{',' if len(made) == 1 else ''})"
+    return [*out, "", "", *_call(f"{d('inference')} = inference.Inference(", arguments)]
 
 
 def _block(

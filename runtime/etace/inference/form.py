@@ -13,6 +13,7 @@ from jax import lax
 
 from etace.derive import Results
 from etace.inference.blocks import BlockGraph, Part, Segment
+from etace.inference.explain import explain
 from etace.inference.kernels import Edges, over_neighbours
 from etace.precision import require
 
@@ -31,6 +32,7 @@ class Inference:
     freeze: params -> tables; every array has the centre species as its first axis
     block: see `Block`
     cutoffs: [species, species], Å
+    pieces: what `freeze` and `block` are made of, for `explain`
     together: the schedule: on an accelerator many blocks at once, in large uniform kernels; on a CPU
         one after the other, each in the core's own cache
     """
@@ -39,7 +41,12 @@ class Inference:
     block: Block
     cutoffs: np.ndarray
     dtype: str
+    pieces: tuple[Any, ...] = ()
     together: bool = False
+
+    def explain(self) -> str:
+        """Sizes, work, and why each step is formulated as it is."""
+        return explain(self.pieces)
 
     def on_accelerator(self) -> Inference:
         """The same with the schedule of an accelerator."""
