@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from etace.errors import ParameterError
+from etace.stacking import stack_last
 
 
 def chebyshev(y: jax.Array, n: int) -> jax.Array:
@@ -78,7 +79,7 @@ def _recursion(
     for k, (a, b, c) in enumerate(coefficients[: n - 1], start=1):
         step = (a * y + b) * p[-1] if b else a * y * p[-1]
         p.append(step + c * p[-2] if k > 1 and c else step)
-    return jnp.stack(p, axis=-1)
+    return stack_last(p)
 
 
 @lru_cache(maxsize=64)
