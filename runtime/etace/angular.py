@@ -6,11 +6,14 @@ angles, no division.
 """
 
 import math
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from etace.errors import ParameterError
+from etace.stacking import stack_last
 
 
 def solid_harmonics(r: jax.Array, l_max: int) -> jax.Array:
@@ -22,7 +25,7 @@ def solid_harmonics(r: jax.Array, l_max: int) -> jax.Array:
         raise ParameterError(f"l_max must be 0 or more, found {l_max}")
     r = jnp.asarray(r)
     x, y, z = r[..., 0], r[..., 1], r[..., 2]
-    return jnp.stack(components(x, y, z, x * x + y * y + z * z, l_max), axis=-1)
+    return stack_last(components(x, y, z, x * x + y * y + z * z, l_max))
 
 
 def components(
@@ -56,6 +59,69 @@ def spherical_harmonics(r: jax.Array, l_max: int) -> jax.Array:
     square = jnp.sum(r * r, axis=-1, keepdims=True)
     length = jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
     return solid_harmonics(r / length, l_max)
+
+
+def solid_gradients(r: jax.Array, l_max: int) -> tuple[jax.Array, jax.Array]:
+    """(Y, dY): `solid_harmonics` and their gradient by one small matrix product.
+
+    r: [..., 3]; Y: [..., (l_max + 1)**2]; dY: [..., 3, (l_max + 1)**2]
+    """
+    Y = solid_harmonics(r, l_max)
+    table = jnp.asarray(gradient_table(l_max), Y.dtype)
+    dY = jnp.einsum("...h,hk->...k", Y, table.reshape(len(table), -1), precision="highest")
+    return Y, dY.reshape(*Y.shape[:-1], *table.shape[1:])
+
+
+def spherical_gradients(r: jax.Array, l_max: int) -> tuple[jax.Array, jax.Array]:
+    """(Y, dY): `spherical_harmonics` and their gradient, 1/Å if r is in Å; shapes as for solid ones."""
+    square = jnp.sum(r * r, axis=-1, keepdims=True)
+    length = jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
+    unit = r / length
+    Y, dY = solid_gradients(unit, l_max)
+    # Y(r/|r|) = S(r) / |r|^l with the solid S: on the unit sphere, dY = dS - l Y r^.
+    l = jnp.asarray([l for l in range(l_max + 1) for _ in range(2 * l + 1)], Y.dtype)
+    along = unit[..., :, None] * (jnp.broadcast_to(l, Y.shape) * Y)[..., None, :]
+    return Y, (dY - along) / length[..., None]
+
+
+@lru_cache(maxsize=16)
+def gradient_table(l_max: int) -> np.ndarray:
+    """T with dS_lm/dx_d = sum over h of S_h T[h, d, lm] for solid harmonics: [h, 3, (l, m)].
+
+    For the complex C_lm of m >= 0, whose real and imaginary parts make S_lm and S_l-m (times
+    sqrt(2) if m > 0), with f = (2l+1)/(2l-1):
+
+        dC/dz = sqrt(f (l-m)(l+m)) C_l-1,m
+        dC/dx + i dC/dy = -sqrt(f (l-m)(l-m-1)) C_l-1,m+1
+        dC/dx - i dC/dy = +sqrt(f (l+m)(l+m-1)) C_l-1,m-1   (minus for m = 0)
+    """
+    T = np.zeros(((l_max + 1) ** 2, 3, (l_max + 1) ** 2))
+    for l in range(1, l_max + 1):
+        f = (2 * l + 1) / (2 * l - 1)
+        for m in range(l + 1):
+            up = -math.sqrt(f * (l - m) * (l - m - 1)) * _complex(l - 1, m + 1, l_max)
+            down = math.sqrt(f * (l + m) * (l + m - 1)) * _complex(l - 1, m - 1, l_max)
+            down = down if m > 0 else -down
+            z = math.sqrt(f * (l - m) * (l + m)) * _complex(l - 1, m, l_max)
+            g = np.stack([(up + down) / 2, (up - down) / 2j, z], axis=1)
+            place = l * l + l
+            if m == 0:
+                T[:, :, place] = g.real
+            else:
+                T[:, :, place + m] = math.sqrt(2) * g.real
+                T[:, :, place - m] = math.sqrt(2) * g.imag
+    return T
+
+
+def _complex(l: int, m: int, l_max: int) -> np.ndarray:
+    """C_lm in terms of real S: [(l_max + 1)^2]; C_l-m is its conjugate, and 0 for |m| > l."""
+    out = np.zeros((l_max + 1) ** 2, complex)
+    if m == 0:
+        out[l * l + l] = 1
+    elif abs(m) <= l:
+        out[l * l + l + abs(m)] = math.sqrt(0.5)
+        out[l * l + l - abs(m)] = math.copysign(math.sqrt(0.5), m) * 1j
+    return out
 
 
 def _norm(l: int, m: int) -> float:

@@ -1,4 +1,4 @@
-"""Forces, virials and design rows of any site energies, by automatic differentiation.
+"""Forces and virials of any site energies, by automatic differentiation.
 
 With r_ij = x_j - x_i + shift @ cell and g_ij = dE/dr_ij over all directed edges:
 
@@ -32,17 +32,6 @@ class Results(NamedTuple):
     virial: jax.Array
 
 
-class Rows(NamedTuple):
-    """Derivatives of a model's results in its linear parameters P.
-
-    energy: [P], or [S, P]; forces: [N, 3, P]; virial: [3, 3, P], or [S, 3, 3, P]
-    """
-
-    energy: jax.Array
-    forces: jax.Array
-    virial: jax.Array
-
-
 def energy_forces_virial(site_energies: SiteEnergies, params: Any, graph: AtomGraph) -> Results:
     """Energies, forces and virial in one backward pass through the edges."""
     vectors = graph.vectors
@@ -52,63 +41,8 @@ def energy_forces_virial(site_energies: SiteEnergies, params: Any, graph: AtomGr
         return jnp.sum(energies), energies
 
     g, energies = jax.grad(total, has_aux=True)(vectors)
-    energy = graph.per_structure(energies)
-    forces, virial = _assemble(g[..., None], vectors, graph)
-    return Results(energy, energies, forces[..., 0], virial[..., 0])
-
-
-def _assemble(g: jax.Array, vectors: jax.Array, graph: AtomGraph) -> tuple[jax.Array, jax.Array]:
-    """Forces [N, 3, P] and virial [.., 3, 3, P] of edge gradients g: [N, K, 3, P]."""
-    flat = g.reshape(-1, *g.shape[2:])
-    back = flat.at[graph.reverse].get(mode="promise_in_bounds")
-    mask = jnp.asarray(graph.edge_mask)[:, :, None, None]
+    back = g.reshape(-1, 3).at[graph.reverse].get(mode="promise_in_bounds")
+    mask = jnp.asarray(graph.edge_mask)[..., None]
     forces = jnp.sum(jnp.where(mask, g - back, 0), axis=1)
-    per_atom = -jnp.einsum("ikap,ikb->iabp", jnp.where(mask, g, 0), vectors)
-    return forces, graph.per_structure(per_atom)
-
-
-def basis_rows(
-    edges: Callable[[Any, AtomGraph], jax.Array],
-    basis: Callable[[jax.Array], jax.Array],
-    params: Any,
-    graph: AtomGraph,
-    n_species: int,
-) -> Rows:
-    """Design rows of one readout, its columns species-major: p = species * functions + k.
-
-    edges: features per edge whose sum over neighbours is A: [N, K, F]
-    basis: A [N, F] -> B [N, functions]
-    Equal to differentiating one energy per column, at the cost of one Jacobian.
-    """
-    vectors = graph.vectors
-
-    def features(v: jax.Array) -> jax.Array:
-        return edges(params, replace(graph, edge_vectors=v))
-
-    phi = features(vectors)
-    A = jnp.sum(phi, axis=1)
-    B = basis(A)
-
-    def single(a: jax.Array) -> jax.Array:
-        return basis(a[None])[0]
-
-    J = jax.vmap(jax.jacfwd(single))(A)  # dB/dA: [N, functions, F]
-    g = []
-    for d in range(3):
-        along = jnp.zeros_like(vectors).at[..., d].set(1)
-        dphi = jax.jvp(features, (vectors,), (along,))[1]
-        g.append(jnp.einsum("ikf,ibf->ikb", dphi, J))
-    gradient = jnp.stack(g, axis=2)  # dB_i/dr_ik: [N, K, 3, functions]
-    kinds = jnp.arange(n_species, dtype=jnp.int32)
-    own = (jnp.asarray(graph.species)[:, None] == kinds[None, :]) & jnp.asarray(graph.atom_mask)[
-        :, None
-    ]
-    own = own.astype(B.dtype)
-    energy = graph.per_structure(jnp.einsum("is,ib->isb", own, B).reshape(B.shape[0], -1))
-    # One species at a time: a force row holds its own centre's gradient and its neighbours'.
-    rows = [
-        _assemble(gradient * own[:, s, None, None, None], vectors, graph) for s in range(n_species)
-    ]
-    forces = jnp.concatenate([f for f, _ in rows], axis=-1)
-    virial = jnp.concatenate([v for _, v in rows], axis=-1)
-    return Rows(energy, forces, virial)
+    per_atom = -jnp.einsum("ika,ikb->iab", jnp.where(mask, g, 0), vectors)
+    return Results(graph.per_structure(energies), energies, forces, graph.per_structure(per_atom))

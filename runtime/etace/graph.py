@@ -42,6 +42,9 @@ class AtomGraph:
     edge_mask: [N, K], bool
     structure: [N], int32, for a batch; None for one structure. Ascending; padding belongs to the
         last one.
+    edge_vectors: [N, K, 3], Å, in place of those that follow from positions; edge_species: [N, K],
+        of the neighbours, in place of their entries in `species`. Who has both may cut out any
+        rows of a graph: see `rows`.
 
     Real atoms come first, in the order they were given; real slots come first in each row,
     ascending in (j, shift).
@@ -57,6 +60,7 @@ class AtomGraph:
     edge_mask: Array
     structure: Array | None = None
     edge_vectors: Array | None = None
+    edge_species: Array | None = None
 
     # --- on the host -----------------------------------------------------------------------------
 
@@ -200,8 +204,14 @@ class AtomGraph:
 
     def pairs(self, n_species: int) -> jax.Array:
         """Ordered pair of species of each slot, centre * n_species + neighbour. [N, K], int32"""
-        z = jnp.asarray(self.species)
-        return z[:, None] * n_species + _rows(z, self.neighbour)
+        return jnp.asarray(self.species)[:, None] * n_species + self.neighbour_species
+
+    @property
+    def neighbour_species(self) -> jax.Array:
+        """[N, K], int32, index into the model's species; the atom's own in masked slots."""
+        if self.edge_species is not None:
+            return jnp.asarray(self.edge_species)
+        return _rows(jnp.asarray(self.species), self.neighbour)
 
     def per_structure(self, x: jax.Array) -> jax.Array:
         """Sum over the real atoms of each structure.

@@ -15,13 +15,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from etace import derive
-from etace.derive import Results, Rows
+from etace import derive, rows
+from etace.derive import Results
 from etace.errors import ParameterError
 from etace.graph import AtomGraph
 from etace.inference import Inference, derivatives
 from etace.inference.blocks import BlockGraph
+from etace.jacobian import OrderJacobian, jacobian
 from etace.precision import require
+from etace.rows import Rows
+from etace.tensor import ProductTable
 
 Params = Mapping[str, Mapping[str, Any]]
 
@@ -33,6 +36,12 @@ class Linear:
     edges: (params, graph) -> [N, K, F], whose sum over neighbours is A
     basis: A [N, F] -> B [N, functions]
     labels: one text per function, such as `(n=1, l=0)(n=2, l=0)`; a `; 1` at the end counts couplings
+
+    What both are made of, for the design rows:
+    radial: (params, graph, channels) -> R [N, K, channels], functions of the distance alone
+    harmonics: (r, lmax) -> Y [N, K, (lmax + 1)^2] and their gradients [N, K, 3, (lmax + 1)^2];
+        None where A is a sum of radials
+    products: what makes B of A; None for a pair, whose B is A
     """
 
     block: str
@@ -41,6 +50,14 @@ class Linear:
     labels: Sequence[str]
     edges: Callable[[Params, AtomGraph], jax.Array]
     basis: Callable[[jax.Array], jax.Array]
+    radial: Callable[..., jax.Array]
+    harmonics: Callable[[jax.Array, int], tuple[jax.Array, jax.Array]] | None = None
+    products: ProductTable | None = None
+
+    @cached_property
+    def jacobian(self) -> tuple[OrderJacobian, ...]:
+        """Tables of dB/dA; none for a pair."""
+        return () if self.products is None else jacobian(self.products)
 
 
 @dataclass(frozen=True)
@@ -215,8 +232,14 @@ class Potential:
         E = fixed + energy @ c with c the linear parameters, and the same for forces and virial.
         """
         require(self.dtype, params=params, graph=graph)
-        parts = [self._rows_part(t, params, graph) for t in self._open]
-        return Rows(*(jnp.concatenate([p[k] for p in parts], axis=-1) for k in range(3)))
+        sums, first = rows.empty(graph, self.length_basis, self.dtype), 0
+        for term in self._open:
+            if isinstance(term, Linear):
+                sums = rows.add_linear(sums, term, first, params, graph)
+            else:
+                sums = rows.add_constant(sums, term.factor, first, self._own(graph), graph)
+            first += self.lengths[term.block]
+        return rows.finish(sums, graph)
 
     def fixed(self, params: Params) -> dict[str, dict[str, Any]]:
         """The params with all linear parameters set to 0: what is left is no column's."""
@@ -241,15 +264,6 @@ class Potential:
         B = term.basis(jnp.sum(term.edges(params, graph), axis=1))
         columns = jnp.einsum("is,ib->isb", own, B).reshape(B.shape[0], -1)
         return term.factor * graph.per_structure(columns)
-
-    def _rows_part(self, term: Linear | Constant, params: Params, graph: AtomGraph) -> Rows:
-        if isinstance(term, Constant):
-            energy = self._energy_part(term, params, graph)
-            forces = jnp.zeros((graph.n_atoms, 3, len(self.species)), self.dtype)
-            lead = energy.shape[:-1]
-            return Rows(energy, forces, jnp.zeros((*lead, 3, 3, len(self.species)), self.dtype))
-        rows = derive.basis_rows(term.edges, term.basis, params, graph, len(self.species))
-        return Rows(*(term.factor * r for r in rows))
 
 
 def _array(term: Linear | Constant) -> str:

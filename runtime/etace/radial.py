@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace.errors import ParameterError
+from etace.stacking import stack_last
 
 
 def chebyshev(y: jax.Array, n: int) -> jax.Array:
@@ -85,7 +86,7 @@ def _recursion(
     for k, (a, b, c) in enumerate(coefficients[: n - 1], start=1):
         step = (a * y + b) * p[-1] if b else a * y * p[-1]
         p.append(step + c * p[-2] if k > 1 and c else step)
-    return xp.stack(p, axis=-1)
+    return np.stack(p, axis=-1) if isinstance(y, np.ndarray) else stack_last(p)
 
 
 @lru_cache(maxsize=64)

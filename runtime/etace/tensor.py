@@ -35,8 +35,7 @@ def mix(weights: Any, polynomials: jax.Array, graph: AtomGraph, n_species: int) 
     w = w.reshape(n_species, count * n_species, channels)
     centre = w.at[graph.species].get(mode="promise_in_bounds")
     kinds = jnp.arange(n_species, dtype=jnp.int32)
-    neighbour = jnp.asarray(graph.species).at[graph.neighbour].get(mode="promise_in_bounds")
-    which = (neighbour[:, :, None] == kinds[None, None, :]).astype(polynomials.dtype)
+    which = (graph.neighbour_species[:, :, None] == kinds[None, None, :]).astype(polynomials.dtype)
     spread = polynomials[:, :, :, None] * which[:, :, None, :]
     return jnp.einsum("ikq,iqc->ikc", spread.reshape(*polynomials.shape[:2], -1), centre)
 
@@ -64,6 +63,13 @@ class Pool:
         """Where A[factor, m = 0] stands in the flat A: [factors]."""
         widths = 2 * np.asarray(self.l, np.int64) + 1
         return np.cumsum(widths) - widths + np.asarray(self.l, np.int64)
+
+    @cached_property
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Channel, and place l * l + l + m of the harmonic, of every entry of the flat A."""
+        widths = 2 * np.asarray(self.l, np.int64) + 1
+        harmonics = [np.arange(l * l, (l + 1) ** 2) for l in self.l]
+        return np.repeat(np.asarray(self.channels), widths), np.concatenate(harmonics)
 
     @cached_property
     def groups(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
@@ -148,14 +154,15 @@ class ProductTable:
         out = []
         for order in sorted({len(c.l) for c in self.couplings}):
             parts = [c for c in self.couplings if len(c.l) == order]
-            places = np.concatenate([self._places(c) for c in parts])
+            places = np.concatenate([self.places(c) for c in parts])
             matrices = tuple((len(c.blocks), np.asarray(c.C, self.dtype)) for c in parts)
             rows = sum(blocks * len(C) for blocks, C in matrices)
             dense = _block_diagonal(matrices) if rows * len(places) <= DENSE else None
             out.append(_Order(places.astype(np.int32), dense, matrices))
         return tuple(out)
 
-    def _places(self, c: Coupling) -> np.ndarray:
+    def places(self, c: Coupling) -> np.ndarray:
+        """Where the factors of all products of a coupling stand in A: [blocks * classes, order]."""
         blocks = self.pool.offsets[np.asarray(c.blocks, np.int64)]  # [blocks, order]
         m = np.asarray(c.m, np.int64)  # [classes, order]
         return (blocks[:, None, :] + m[None, :, :]).reshape(-1, len(c.l))

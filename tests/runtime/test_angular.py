@@ -5,7 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
-from etace.angular import solid_harmonics, spherical_harmonics
+from etace.angular import (
+    solid_gradients,
+    solid_harmonics,
+    spherical_gradients,
+    spherical_harmonics,
+)
 from etace.errors import ParameterError
 
 pytestmark = pytest.mark.usefixtures("strict")
@@ -90,3 +95,15 @@ def test_dtype_and_shape_are_those_of_the_vectors():
         assert harmonics(r[0, 0], 0).shape == (1,)
     with pytest.raises(ParameterError, match="l_max"):
         solid_harmonics(r, -1)
+
+
+@pytest.mark.parametrize("kind", ["solid", "spherical"])
+def test_gradients_are_the_derivatives_also_at_the_origin(kind):
+    values = {"solid": solid_harmonics, "spherical": spherical_harmonics}[kind]
+    gradients = {"solid": solid_gradients, "spherical": spherical_gradients}[kind]
+    r = np.concatenate([1.7 * directions(), np.zeros((1, 3))])
+    Y, dY = gradients(r, 7)
+    expected = jax.vmap(jax.jacfwd(lambda x: values(x, 7)))(jnp.asarray(r))
+    np.testing.assert_array_equal(Y, values(r, 7))
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(dY, np.swapaxes(expected, 1, 2), rtol=0, atol=1e-13 * scale)

@@ -8,6 +8,7 @@ import scipy.special
 import scipy.stats
 from etace.errors import ParameterError
 from etace.radial import bernstein, chebyshev, jacobi, legendre, monomial
+from etace.stacking import SMALL, stack_last
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -105,3 +106,10 @@ def test_wrong_sizes_are_refused():
             basis(Y, 0)
     with pytest.raises(ParameterError, match="alpha, beta"):
         jacobi(Y, 3, -1, 0)
+
+
+@pytest.mark.parametrize("shape", [(), (41,), (3, SMALL)])
+def test_stacking_in_pieces_changes_nothing(shape):
+    y = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, shape))
+    parts = [y**k for k in range(19)]
+    np.testing.assert_array_equal(stack_last(parts), np.stack(parts, axis=-1))

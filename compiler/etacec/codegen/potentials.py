@@ -101,6 +101,7 @@ def _term(c: Context, node: str, factor: float) -> list[str]:
             f"tensor.channel_labels({c.names.derived(radial, 'CHANNELS')}, {strings(r.binders)})"
         )
         edges, basis = c.names[radial], "tensor.identity"
+        parts = {"radial": c.names[radial]}
     else:
         b = c.graph.op(source)
         assert isinstance(b, op.Couple)
@@ -110,6 +111,14 @@ def _term(c: Context, node: str, factor: float) -> list[str]:
         )
         labels = f"tensor.labels({table}, {factors}, {strings(b.binders)})"
         edges, basis = c.names.derived(source, "edges"), c.names.derived(source, "of_A")
+        (pooled,) = c.graph.inputs(c.graph.inputs(source)[0])
+        radial, *angular = c.graph.inputs(pooled)
+        parts = {"radial": c.names[radial]}
+        for harmonics in angular:
+            y = c.graph.op(harmonics)
+            assert isinstance(y, op.Harmonics)
+            parts["harmonics"] = f"angular.{y.kind}_gradients"
+        parts["products"] = table
     return [
         "        Linear(",
         f'            "{node}",',
@@ -118,6 +127,7 @@ def _term(c: Context, node: str, factor: float) -> list[str]:
         f"            labels={labels},",
         f"            edges={edges},",
         f"            basis={basis},",
+        *(f"            {part}={name}," for part, name in parts.items()),
         "        ),",
     ]
 

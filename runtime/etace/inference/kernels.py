@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace import angular
-from etace.inference import chebyshev, sphere
+from etace.inference import chebyshev
 from etace.inference.shells import Pair, Shell
 
 WRITTEN_OUT = 64  # neighbours whose sum is one expression; more are added up in chunks
@@ -203,14 +203,15 @@ def _gradient_terms(shell: Shell) -> list[tuple[int, int, int]]:
 def _gradient_adjoint(shell: Shell, w: jax.Array) -> jax.Array:
     """What multiplies R[row] Y[l - 1, m'] in the gradient: [3, terms, B]. w: [A, B]
 
-    sum over m of G_l[:, m, m'] w[l, row, m], two m at most (see `sphere`).
+    sum over m of dS_lm/dx_d's component along S_{l-1,m'} times w[l, row, m]; two m at most.
     """
     place = {f: k for k, f in enumerate(shell.functions)}
     terms = _gradient_terms(shell)
     which = np.zeros((2, 3, len(terms)), np.int32)
     factor = np.zeros((2, 3, len(terms), 1))
+    table = angular.gradient_table(shell.lmax)
     for k, (l, m_less, row) in enumerate(terms):
-        G = sphere.gradient(l)[:, :, l - 1 + m_less]
+        G = table[(l - 1) ** 2 + l - 1 + m_less, :, l * l : (l + 1) ** 2]
         for d in range(3):
             for j, m in enumerate(np.flatnonzero(G[d])):
                 which[j, d, k] = place[l, int(m) - l, row]
