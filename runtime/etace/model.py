@@ -49,6 +49,7 @@ class Model:
     module: the generated module (its blocks, and all models of the file); source: its text
     origin: what a model file carries of the spec (texts, overrides, dtype)
     cores: how many to use; default: all this process may run on
+    splines: knots of splined radials; default: exact radials
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Model:
         origin: Mapping[str, Any],
         arrays: Mapping[str, np.ndarray],
         cores: int | None = None,
+        splines: int | None = None,
     ):
         potential.check(params)
         self.potential = potential
@@ -71,6 +73,7 @@ class Model:
         self.origin = origin
         self.arrays = arrays
         self.cores = cores
+        self.splines = splines
 
     def __repr__(self) -> str:
         p = self.potential
@@ -96,8 +99,8 @@ class Model:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """The inference form, which all evaluations use. `cores` of the model limits its threads."""
-        return Evaluator(self.potential.inference, self.cores)
+        """The inference form, which all evaluations use."""
+        return Evaluator(self.potential.inference, self.cores, self.splines)
 
     def paired(self, atoms: Any, *, skin: float = 0.0) -> Paired:
         """An `ase.Atoms` with its neighbours within the cutoffs + skin, Å. Raises StructureError."""
@@ -251,6 +254,7 @@ def load(
     overrides: Mapping[str, str] | None = None,
     dtype: str | None = None,
     cores: int | None = None,
+    splines: int | None = None,
 ) -> Model:
     """A model from an `.etace` file (parameters at their starts) or from a `.safetensors` model file.
 
@@ -258,12 +262,16 @@ def load(
     seed: of random starts; params: a model file to take the parameters from
     overrides: values for the file's `param`s, as text; dtype: float64 (default) or float32
     cores: how many to use; default: all this process may run on
+    splines: evaluate radials by splines of so many knots (`model.evaluator.spline_errors` says how far
+        off they are); default: exactly
 
     Raises EtaceError for whatever is wrong with the files, in words.
     """
     path = Path(path)
     if cores is not None and cores < 1:
         raise RequestError(f"at least one core is needed, found cores = {cores}")
+    if splines is not None and splines < 2:
+        raise RequestError(f"splines need at least 2 knots, found {splines}")
     if path.suffix == ".safetensors":
         if overrides:
             raise RequestError("a model file is complete: its params cannot be overridden")
@@ -275,7 +283,7 @@ def load(
         raise RequestError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
     if params is not None:
         loaded.params = _other_params(Path(params), loaded)
-    loaded.cores = cores
+    loaded.cores, loaded.splines = cores, splines
     return loaded
 
 

@@ -45,6 +45,10 @@ def command(
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
     ] = None,
+    splines: Annotated[
+        int | None,
+        typer.Option("--splines", min=2, help="Knots of splined radials.", show_default="exact"),
+    ] = None,
     define: Define = None,
 ) -> None:
     """Evaluate a model on structures: a table, and a file with -o."""
@@ -60,6 +64,7 @@ def command(
         loaded = load(
             path, model, seed=seed, params=params, overrides=overrides(define),
             dtype=None if path.suffix == ".safetensors" and dtype == "float64" else kind, cores=cores,
+            splines=splines,
         )  # fmt: skip
     except RequestError as error:
         fail(str(error), 2)
@@ -70,6 +75,8 @@ def command(
     except EtaceError as error:
         fail(_which(loaded, frames, names, str(error)), 1)
     _table(loaded, frames, names, results)
+    for how_far in loaded.evaluator.spline_errors:
+        typer.echo(str(how_far))
     if output is not None:
         _write(output, frames, names, results)
         typer.echo(f"written: {output}")

@@ -71,11 +71,15 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         *_block(c, d("PRODUCTS"), shells, pairs, onebodies),
     ]
     cutoffs = "CUTOFFS" if shells or pairs else f"np.zeros(({c.n}, {c.n}))"
-    made = [*(_shell_name(c, s) for s in shells), *([d("PRODUCTS")] if shells else [])]
-    made += [c.names.derived(t, "PAIR") for _, t in pairs]
+    made = [(s, _shell_name(c, s)) for s in shells]
+    made += [("products of A", d("PRODUCTS"))] if shells else []
+    made += [(t, c.names.derived(t, "PAIR")) for _, t in pairs]
     arguments = f"{d('freeze')}, {d('block')}, {cutoffs}, DTYPE"
     if made:
-        arguments += f", pieces=({', '.join(made)}{',' if len(made) == 1 else ''})"
+        arguments += f", {d('PIECES')}"
+        out += ["", "", f"{d('PIECES')} = {{"]
+        out += [*(f'    "{plain(key)}": {value},' for key, value in made), "}"]
+        return [*out, *_call(f"{d('inference')} = inference.Inference(", arguments)]
     return [*out, "", "", *_call(f"{d('inference')} = inference.Inference(", arguments)]
 
 
@@ -204,7 +208,7 @@ def _split(arguments: str) -> list[str]:
     """At the commas outside brackets."""
     parts, depth, start = [], 0, 0
     for k, ch in enumerate(arguments):
-        depth += (ch in "([") - (ch in ")]")
+        depth += (ch in "([{") - (ch in ")]}")
         if ch == "," and depth == 0:
             parts.append(arguments[start:k].strip())
             start = k + 1

@@ -19,6 +19,7 @@ import numpy as np
 
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.form import Inference, full, join
+from etace.inference.spline import SplineError
 from etace.precision import host_precision
 from etace.structure import Paired
 
@@ -69,12 +70,15 @@ class Evaluator:
     """One model's inference form, ready to run.
 
     cores: how many to use; default: all this process may run on
+    splines: knots of splined radials; default: exact radials
     """
 
-    def __init__(self, inference: Inference, cores: int | None = None):
+    def __init__(self, inference: Inference, cores: int | None = None, splines: int | None = None):
         cpu = jax.default_backend() == "cpu"
         self.inference = inference if cpu else inference.on_accelerator()
         self.cores = cores or available_cores()
+        self.splines = splines
+        self.spline_errors: list[SplineError] = []
         self._capacities: list[Capacity] = []
         self._params: Any = None
         self._tables: list[Any] = []
@@ -93,6 +97,8 @@ class Evaluator:
         if params is not self._params:
             with host_precision(self.inference.dtype):
                 made = self.inference.freeze(params)
+                if self.splines is not None:
+                    made, self.spline_errors = self.inference.spline(made, self.splines)
                 on = {d: jax.device_put(made, d) for d in dict.fromkeys(self.devices)}
             self._tables = [on[d] for d in self.devices]
             self._params = params

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etace.inference.products import GATHER, Polynomial, Products, Source
 from etace.inference.shells import Pair, Shell
 
 
-def explain(pieces: tuple[Any, ...]) -> str:
+def explain(pieces: Mapping[str, Any]) -> str:
     """Lines on every piece: sizes, work, and the reason of each choice."""
     lines: list[str] = []
-    for piece in pieces:
+    for name, piece in pieces.items():
+        lines.append(f"{name}:")
         if isinstance(piece, Shell):
-            lines += _shell(piece)
+            lines += _indented(_shell(piece))
         elif isinstance(piece, Pair):
-            lines += _pair(piece)
+            lines += _indented(_pair(piece))
         elif isinstance(piece, Products):
-            lines += _products(piece.polynomial)
+            lines += _indented(_products(piece.polynomial))
     return "\n".join(lines)
+
+
+def _indented(lines: Iterator[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
 
 
 def _shell(s: Shell) -> Iterator[str]:

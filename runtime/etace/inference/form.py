@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -15,6 +15,8 @@ from etace.derive import Results
 from etace.inference.blocks import BlockGraph, Part, Segment
 from etace.inference.explain import explain
 from etace.inference.kernels import Edges, over_neighbours
+from etace.inference.shells import Shell
+from etace.inference.spline import SplineError, splined
 from etace.precision import require
 
 TOGETHER = 256  # blocks at once on an accelerator: enough atoms to fill it, memory bounded
@@ -32,7 +34,7 @@ class Inference:
     freeze: params -> tables; every array has the centre species as its first axis
     block: see `Block`
     cutoffs: [species, species], Å
-    pieces: what `freeze` and `block` are made of, for `explain`
+    pieces: what `freeze` and `block` are made of, by the names of their tables
     together: the schedule: on an accelerator many blocks at once, in large uniform kernels; on a CPU
         one after the other, each in the core's own cache
     """
@@ -41,12 +43,26 @@ class Inference:
     block: Block
     cutoffs: np.ndarray
     dtype: str
-    pieces: tuple[Any, ...] = ()
+    pieces: Mapping[str, Any] = field(default_factory=dict)
     together: bool = False
 
     def explain(self) -> str:
         """Sizes, work, and why each step is formulated as it is."""
         return explain(self.pieces)
+
+    def spline(
+        self, tables: dict[str, Any], knots: int
+    ) -> tuple[dict[str, Any], list[SplineError]]:
+        """Tables with all radials as splines of so many knots, and the error of each shell.
+
+        tables: of `freeze`, numpy
+        """
+        out, errors = dict(tables), []
+        for name, piece in self.pieces.items():
+            if isinstance(piece, Shell):
+                out[name], error = splined(piece, name, tables[name]["matrix"], knots)
+                errors.append(error)
+        return out, errors
 
     def on_accelerator(self) -> Inference:
         """The same with the schedule of an accelerator."""

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace import angular
-from etace.inference import chebyshev
-from etace.inference.shells import Pair, Shell
+from etace.inference import chebyshev, spline
+from etace.inference.shells import Pair, Scalars, Shell
 
 WRITTEN_OUT = 64  # neighbours whose sum is one expression; more are added up in chunks
 
@@ -74,22 +74,33 @@ class Radials:
     b: jax.Array | None
 
 
-def radials(shell: Shell, table: jax.Array, edges: Sequence[Edges]) -> list[Radials]:
-    """R and dR/dr of every edge. table: of `Shell.freeze`, [species, 2 rows, 4J]"""
+def radials(shell: Shell, table: Any, edges: Sequence[Edges]) -> list[Radials]:
+    """R and dR/dr of every edge. table: of `Shell.freeze`, of one centre"""
     out = []
     for e in edges:
         q = shell.radial.scalars(e.r, e.bond, e.inside)
-        n = table.shape[1] // 2
-        scale = q.s if q.a is None else jnp.ones_like(q.s)
-        T = chebyshev.stack(e.apart(q.y).reshape(-1), scale.reshape(-1), shell.radial.columns)
-        both = _dot(table[e.species], T).reshape(2 * n, *e.r.shape)
-        R, dR = both[:n], both[n:]
+        R, dR = _polynomials(shell, table, e, q)
         if q.a is None:
             out.append(Radials(R, dR, e.apart(q.b)))
         else:
             s, a, b = (e.apart(v)[None] for v in (q.s, q.a, q.b))
             out.append(Radials(e.apart(s * R), e.apart(a * R + b * dR), None))
     return out
+
+
+def _polynomials(shell: Shell, table: Any, e: Edges, q: Scalars) -> tuple[jax.Array, jax.Array]:
+    """Radials without their envelope (with it, where folded), and their slopes in y: [rows, K, B]."""
+    y = e.apart(q.y)
+    if "spline" in table:
+        inside = e.inside.astype(y.dtype)[None] if q.a is None else 1
+        R, dR = spline.interpolate(table["spline"][e.species], y)
+        return e.apart(inside * R), e.apart(dR)
+    matrix = table["matrix"][e.species]
+    n = matrix.shape[0] // 2
+    scale = q.s if q.a is None else jnp.ones_like(q.s)
+    T = chebyshev.stack(y.reshape(-1), scale.reshape(-1), shell.radial.columns)
+    both = _dot(matrix, T).reshape(2 * n, *e.r.shape)
+    return both[:n], both[n:]
 
 
 def harmonics(shell: Shell, edges: Sequence[Edges]) -> list[list[jax.Array]]:

@@ -177,8 +177,8 @@ class Shell:
         """Mirror class of each A: parity of l, parity of m, sine or cosine. [A], 0 .. 7"""
         return np.array([(l % 2) * 4 + (abs(m) % 2) * 2 + (m < 0) for l, m, _ in self.functions])
 
-    def freeze(self, weights: Any) -> Any:
-        """Matrices of value and slope in y of all rows: [species, species, 2 rows, 4J].
+    def freeze(self, weights: Any) -> dict[str, Any]:
+        """Matrices of value and slope in y of all rows: [species, species, 2 rows, 4J], as "matrix".
 
         weights: of the radial, [channels, count, species^2]
         """
@@ -188,4 +188,4 @@ class Shell:
         W = xp.transpose(W, (2, 0, 1)).reshape(n, n, len(self.rows), -1)
         both = (self.radial.coefficients, self.radial.slopes)
         value, slope = (xp.asarray(chebyshev.to_stack(c), self.dtype) for c in both)
-        return xp.concatenate([W @ value, W @ slope], axis=2)
+        return {"matrix": xp.concatenate([W @ value, W @ slope], axis=2)}
