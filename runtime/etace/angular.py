@@ -6,22 +6,49 @@ angles, no division.
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from etace.errors import ParameterError
 
+# [..., 3], or the tuple (x, y, z) of arrays [...]
+Vectors = jax.Array | tuple[jax.Array, jax.Array, jax.Array]
 
-def solid_harmonics(r: jax.Array, l_max: int) -> jax.Array:
+
+def solid_harmonics(r: Vectors, l_max: int) -> jax.Array:
     """r^l Y_lm(r/|r|), polynomials in x, y, z: finite with all derivatives, also at r = 0.
 
-    r: [..., 3]; result: [..., (l_max + 1)**2], Å^l if r is in Å
+    r: [..., 3], or (x, y, z); result: [..., (l_max + 1)**2], Å^l if r is in Å
     """
     if l_max < 0:
         raise ParameterError(f"l_max must be 0 or more, found {l_max}")
+    # Stacked in front, where rows are copied whole; the last axis costs an order of magnitude.
+    return jnp.moveaxis(jnp.stack(_solid(*_components(r), l_max)), 0, -1)
+
+
+def spherical_harmonics(r: Vectors, l_max: int) -> jax.Array:
+    """Y_lm(r/|r|). At r = 0, where there is no direction, all but Y_00 are zero; no NaN arises.
+
+    r: [..., 3], or (x, y, z), any length; result: [..., (l_max + 1)**2], no unit
+    """
+    x, y, z = _components(r)
+    square = x * x + y * y + z * z
+    length = jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
+    return solid_harmonics((x / length, y / length, z / length), l_max)
+
+
+def _components(r: Vectors) -> tuple[jax.Array, jax.Array, jax.Array]:
+    if isinstance(r, tuple):
+        return r
     r = jnp.asarray(r)
-    x, y, z = r[..., 0], r[..., 1], r[..., 2]
+    return r[..., 0], r[..., 1], r[..., 2]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _solid(x: jax.Array, y: jax.Array, z: jax.Array, l_max: int) -> tuple[jax.Array, ...]:
+    """The functions one by one. Their derivatives of all orders are sums of themselves."""
     square = x * x + y * y + z * z
     one = jnp.ones_like(x)
     cosine, sine = _azimuthal(x, y, one, l_max)
@@ -35,18 +62,44 @@ def solid_harmonics(r: jax.Array, l_max: int) -> jax.Array:
             else:
                 values[l * l + l - m] = factor * sine[m]
                 values[l * l + l + m] = factor * cosine[m]
-    return jnp.stack(values, axis=-1)
+    return tuple(values)
 
 
-def spherical_harmonics(r: jax.Array, l_max: int) -> jax.Array:
-    """Y_lm(r/|r|). At r = 0, where there is no direction, all but Y_00 are zero; no NaN arises.
+@_solid.defjvp
+def _solid_jvp(
+    l_max: int, at: tuple[jax.Array, ...], along: tuple[jax.Array, ...]
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    values = _solid(*at, l_max)
+    slopes = []
+    for l in range(l_max + 1):
+        for m in range(-l, l + 1):
+            slope = jnp.zeros_like(values[0])
+            for step, terms in zip(along, gradient(l, m), strict=True):
+                if terms:
+                    slope = slope + step * sum(c * values[k] for k, c in terms)
+            slopes.append(slope)
+    return values, tuple(slopes)
 
-    r: [..., 3], any length; result: [..., (l_max + 1)**2], no unit
+
+def gradient(l: int, m: int) -> tuple[list[tuple[int, float]], ...]:
+    """d/dx, d/dy, d/dz of r^l Y_lm as sums of r^(l-1) Y_(l-1)m': [(index, coefficient)] each.
+
+    From (d/dx -+ i d/dy) of the complex functions, which lower l by 1 and move m by 1.
     """
-    r = jnp.asarray(r)
-    square = jnp.sum(r * r, axis=-1, keepdims=True)
-    length = jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
-    return solid_harmonics(r / length, l_max)
+    k, s = abs(m), 1 if m >= 0 else -1
+    scale = math.sqrt((2 * l + 1) / (2 * l - 1)) if l else 0.0
+    up = scale * math.sqrt((l - k) * (l - k - 1)) / 2
+    down = scale * math.sqrt((l + k) * (l + k - 1)) / 2 * (math.sqrt(2) if k == 1 else 1)
+    if k == 0:
+        x = [(1, -math.sqrt(2) * up)]
+        y = [(-1, -math.sqrt(2) * up)]
+    else:
+        # The sine of m = 0 does not exist; it is left out below, as all with |m'| > l - 1 are.
+        x = [(s * (k + 1), -up)] + ([(s * (k - 1), down)] if k > 1 or s > 0 else [])
+        y = [(-s * (k + 1), -s * up)] + ([(-s * (k - 1), -s * down)] if k > 1 or s < 0 else [])
+    z = [(m, scale * math.sqrt(l * l - m * m))]
+    lower = (l - 1) * (l - 1) + (l - 1)
+    return tuple([(lower + n, c) for n, c in terms if abs(n) < l and c] for terms in (x, y, z))
 
 
 def _norm(l: int, m: int) -> float:

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from etace.blocks import in_blocks
 from etace.graph import AtomGraph
 
 SiteEnergies = Callable[[Any, AtomGraph], jax.Array]
+Components = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class Results(NamedTuple):
@@ -44,17 +46,21 @@ class Rows(NamedTuple):
 
 
 def energy_forces_virial(site_energies: SiteEnergies, params: Any, graph: AtomGraph) -> Results:
-    """Energies, forces and virial in one backward pass through the edges."""
+    """Energies, forces and virial in one backward pass through the edges, block by block."""
     vectors = graph.vectors
 
-    def total(v: jax.Array) -> tuple[jax.Array, jax.Array]:
-        energies = site_energies(params, replace(graph, edge_vectors=v))
-        return jnp.sum(energies), energies
+    def slopes(block: AtomGraph) -> tuple[jax.Array, Components]:
+        def total(v: Components) -> tuple[jax.Array, jax.Array]:
+            energies = site_energies(params, replace(block, edge_vectors=v))
+            return jnp.sum(energies), energies
 
-    g, energies = jax.grad(total, has_aux=True)(vectors)
-    energy = graph.per_structure(energies)
+        g, energies = jax.grad(total, has_aux=True)(block.components)
+        return energies, g
+
+    energies, parts = in_blocks(slopes, replace(graph, edge_vectors=vectors))
+    g = jnp.stack(parts, axis=-1)
     forces, virial = _assemble(g[..., None], vectors, graph)
-    return Results(energy, energies, forces[..., 0], virial[..., 0])
+    return Results(graph.per_structure(energies), energies, forces[..., 0], virial[..., 0])
 
 
 def _assemble(g: jax.Array, vectors: jax.Array, graph: AtomGraph) -> tuple[jax.Array, jax.Array]:

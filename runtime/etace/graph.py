@@ -42,6 +42,10 @@ class AtomGraph:
     structure: [N], int32, for a batch; None for one structure. Ascending; padding belongs to the
         last one.
 
+    edge_vectors, edge_species: [N, K, 3], or their x, y, z [N, K], Å; and [N, K], int32: instead of
+        those that follow from positions and neighbours, so that a function of edges can be
+        differentiated in them or be given some of the atoms only (`blocks`)
+
     Real atoms come first, in the order they were given; real slots come first in each row,
     ascending in (j, shift).
     """
@@ -55,7 +59,8 @@ class AtomGraph:
     atom_mask: Array
     edge_mask: Array
     structure: Array | None = None
-    edge_vectors: Array | None = None
+    edge_vectors: Array | tuple[Array, Array, Array] | None = None
+    edge_species: Array | None = None
 
     # --- on the host -----------------------------------------------------------------------------
 
@@ -191,6 +196,8 @@ class AtomGraph:
 
         result: [N, K, 3], Å; differentiable in positions and cell
         """
+        if isinstance(self.edge_vectors, tuple):
+            return jnp.stack(self.edge_vectors, axis=-1)
         if self.edge_vectors is not None:
             return jnp.asarray(self.edge_vectors)
         x, cell = _on_device(self.positions), _on_device(self.cell)
@@ -208,10 +215,22 @@ class AtomGraph:
         safe = jnp.broadcast_to(jnp.asarray(SAFE_VECTOR, r.dtype)[None, None, :], r.shape)
         return jnp.where(jnp.asarray(self.edge_mask)[..., None], r, safe)
 
+    @property
+    def components(self) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """x, y, z of `vectors`, each [N, K], Å: arrays of their own, without a short last axis."""
+        v = self.edge_vectors if isinstance(self.edge_vectors, tuple) else self.vectors
+        return (v[0], v[1], v[2]) if isinstance(v, tuple) else (v[..., 0], v[..., 1], v[..., 2])
+
+    @property
+    def neighbour_species(self) -> jax.Array:
+        """Species of the atom in each slot: [N, K], int32."""
+        if self.edge_species is not None:
+            return jnp.asarray(self.edge_species)
+        return _rows(jnp.asarray(self.species), self.neighbour)
+
     def pairs(self, n_species: int) -> jax.Array:
         """Ordered pair of species of each slot, centre * n_species + neighbour. [N, K], int32"""
-        z = jnp.asarray(self.species)
-        return z[:, None] * n_species + _rows(z, self.neighbour)
+        return jnp.asarray(self.species)[:, None] * n_species + self.neighbour_species
 
     def per_structure(self, x: jax.Array) -> jax.Array:
         """Sum over the real atoms of each structure.

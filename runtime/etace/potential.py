@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace import derive
+from etace.blocks import in_blocks
 from etace.derive import Results, Rows
 from etace.errors import ParameterError
 from etace.graph import AtomGraph
@@ -169,7 +170,7 @@ class Potential:
     def site_energies(self, params: Params, graph: AtomGraph) -> jax.Array:
         """E_i: [N], eV."""
         require(self.dtype, params=params, graph=graph)
-        return self.sites(params, graph)
+        return in_blocks(lambda block: self.sites(params, block), graph)
 
     def energy(self, params: Params, graph: AtomGraph) -> jax.Array:
         """E: scalar, or [S] for a batch, eV."""

@@ -22,7 +22,9 @@ def basis(c: Context, node: str, o: op.Couple) -> list[str]:
     Y = f"{c.names[angular[0]]}(graph, {lmax})" if angular else ""
     both = f"{R}, {Y}, {d('POOL')}"
     edges = f"tensor.edge_products({both})" if angular else R
-    atoms = f"tensor.pool({both})" if angular else f"jnp.sum({R}, axis=1)"
+    weights = c.weights(radial, c.select(radial).weights)
+    P = f"{c.names.derived(radial, 'polynomials')}(graph)"
+    atoms = f"tensor.pool({weights}, {P}, {Y or None}, {d('POOL')}, graph, {c.n})"
     out = section(f"basis {plain(node)}", o.doc)
     out += [
         "",
@@ -33,7 +35,7 @@ def basis(c: Context, node: str, o: op.Couple) -> list[str]:
         "",
         "",
         f"def {d('A')}(params, graph):",
-        f'    """A[n,l,m](i) = sum over j of R[n,l](ij) Y[l,m](ij): [atoms, {features}]."""',
+        f'    """A[n,l,m](i) = sum over j of R[n,l](ij) Y[l,m](ij), W applied to the sums: [atoms, {features}]."""',
         f"    return {atoms}",
         "",
         "",

@@ -50,6 +50,12 @@ class Context:
             f'params["{node}"]["weights"]' if w.learnable else self.names.derived(node, "WEIGHTS")
         )
 
+    def select(self, node: str) -> op.SelectLinear:
+        """The radial of this name."""
+        o = self.graph.op(node)
+        assert isinstance(o, op.SelectLinear)
+        return o
+
 
 def section(title: str, doc: str) -> list[str]:
     return ["", "", f"# --- {title}", *comment(doc)]

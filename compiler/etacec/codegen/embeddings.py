@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from etacec.codegen import expr
 from etacec.codegen.context import Context, doc, floats, plain, section
 from etacec.codegen.tables import tuple_text, wrapped
@@ -30,10 +32,11 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
         symbol = "y(r)" if what == "transform" else f"e({curve.curve.argument})"
         out.append(f'    """{symbol} = {doc(curve.curve.text)}"""')
         out += expr.statements(formula)
-    polynomials = _polynomials(c, node)
+    out += _polynomials(c, node, calls)
     shape = f"{len(o.channels)}, {o.polynomials}, {c.n**2}"
     bound = ",".join(o.binders)
-    out += [
+    return [
+        *out,
         "",
         "",
         f"def {name}(params, graph, channels=None):",
@@ -41,26 +44,38 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
         "",
         "    channels: places of those wanted, if not all.",
         '    """',
-    ]
-    needs_bond = any("bond" in c.split("(")[1] for c in calls.values())
-    rcut = _length(c, "rcut")
-    if needs_bond or "bond" in rcut or "bond" in _length(c, "rin"):
-        out.append(f"    bond = graph.pairs({c.n})")
-    out.append(f"    r, inside = bonds.distances(graph, {rcut})")
-    if any(b.rin for b in c.bonds):
-        clamped = calls["transform"].replace("(r", f"(jnp.maximum(r, {_length(c, 'rin')})", 1)
-        out.append(f"    y = {clamped}")
-    else:
-        out.append(f"    y = {calls['transform']}")
-    out += [
-        f"    e = jnp.where(inside, {calls['envelope']}, 0)",
-        f"    P = {polynomials}",
         f"    W = jnp.asarray({c.weights(node, o.weights)})  # [{shape}]",
         "    if channels is not None:",
         "        W = W[np.asarray(channels)]",
-        f"    return tensor.mix(W, e[..., None] * P, graph, {c.n})",
+        f"    return tensor.mix(W, {c.names.derived(node, 'polynomials')}(graph), graph, {c.n})",
     ]
-    return out
+
+
+def _polynomials(c: Context, node: str, calls: Mapping[str, str]) -> list[str]:
+    """The function that all channels of a radial are mixed from. calls: of its transform and envelope."""
+    p = c.graph.input_op(node, op.PolynomialBasis).polynomials
+    extra = "".join(f", {float(x)!r}" for x in p.parameters)
+    rcut, rin = _length(c, "rcut"), _length(c, "rin")
+    out = [
+        "",
+        "",
+        f"def {c.names.derived(node, 'polynomials')}(graph):",
+        f'    """P_q(y) e of every edge: [atoms, neighbours, {p.count}]."""',
+    ]
+    needs_bond = any("bond" in call.split("(")[1] for call in calls.values())
+    if needs_bond or "bond" in rcut or "bond" in rin:
+        out.append(f"    bond = graph.pairs({c.n})")
+    out.append(f"    r, inside = bonds.distances(graph, {rcut})")
+    if any(b.rin for b in c.bonds):
+        clamped = calls["transform"].replace("(r", f"(jnp.maximum(r, {rin})", 1)
+        out.append(f"    y = {clamped}")
+    else:
+        out.append(f"    y = {calls['transform']}")
+    return [
+        *out,
+        f"    e = jnp.where(inside, {calls['envelope']}, 0)",
+        f"    return radial.{p.kind}(y, {p.count}{extra}, times=e)",
+    ]
 
 
 def _curves(
@@ -95,12 +110,6 @@ def _length(c: Context, name: str) -> str:
     return f"bonds.table(BOND_{name.upper()}, bond)"
 
 
-def _polynomials(c: Context, node: str) -> str:
-    p = c.graph.input_op(node, op.PolynomialBasis).polynomials
-    extra = "".join(f", {float(x)!r}" for x in p.parameters)
-    return f"radial.{p.kind}(y, {p.count}{extra})"
-
-
 def angular(c: Context, node: str, o: op.Harmonics) -> list[str]:
     name = c.names[node]
     return [
@@ -109,7 +118,7 @@ def angular(c: Context, node: str, o: op.Harmonics) -> list[str]:
         "",
         f"def {name}(graph, lmax={o.lmax}):",
         f'    """{name}[l,m](ij), {o.kind}, at l * l + l + m: [atoms, neighbours, (lmax + 1)**2]."""',
-        f"    return angular.{o.kind}_harmonics(graph.vectors, lmax)",
+        f"    return angular.{o.kind}_harmonics(graph.components, lmax)",
     ]
 
 

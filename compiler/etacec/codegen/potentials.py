@@ -34,19 +34,24 @@ def readout(c: Context, node: str, o: op.Readout) -> list[str]:
     shape = f"[{o.functions}, {c.n}]"
     if o.kind == "pair":
         (radial,) = c.graph.inputs(source)
-        B = f"jnp.sum({c.names[radial]}(params, graph), axis=1)"
+        W, P = c.weights(radial, c.select(radial).weights), c.names.derived(radial, "polynomials")
+        channels = f"tensor.scalars({c.names.derived(radial, 'CHANNELS')})"
         what = f"sum over k of W[k; Z_i] sum over j of {c.names[radial]}[k](ij)"
+        body = [
+            f"    sums = tensor.pool({W}, {P}(graph), None, {channels}, graph, {c.n})",
+            f"    return tensor.readout(sums, {weights}, graph)",
+        ]
     else:
-        B = f"{c.names[source]}(params, graph)"
+        A, table = (c.names.derived(source, suffix) for suffix in ("A", "TABLE"))
         what = f"sum over k of W[k; Z_i] {c.names[source]}[k](i)"
+        body = [f"    return tensor.evaluate({A}(params, graph), {weights}, {table}, graph)"]
     return [
         *section(f"{o.kind} {plain(node)}", o.doc),
         "",
         "",
         f"def {name}(params, graph):",
         f'    """{what}: [atoms], eV; W: {shape}."""',
-        f"    features = {B}",
-        f"    return tensor.readout(features, {weights}, graph)",
+        *body,
     ]
 
 
