@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etacec.codegen.context import Context, plain, section
+from etacec.codegen.context import Context, call, plain, section
 from etacec.codegen.tables import couplings_table, labels_table, pool_table
 from etacec.ir import nodes as op
 
@@ -24,7 +24,7 @@ def basis(c: Context, node: str, o: op.Couple) -> list[str]:
     edges = f"tensor.edge_products({both})" if angular else R
     weights = c.weights(radial, c.select(radial).weights)
     P = f"{c.names.derived(radial, 'polynomials')}(graph)"
-    atoms = f"tensor.pool({weights}, {P}, {Y or None}, {d('POOL')}, graph, {c.n})"
+    pooling = [weights, P, Y or "None", d("POOL"), "graph", str(c.n)]
     out = section(f"basis {plain(node)}", o.doc)
     out += [
         "",
@@ -36,7 +36,7 @@ def basis(c: Context, node: str, o: op.Couple) -> list[str]:
         "",
         f"def {d('A')}(params, graph):",
         f'    """A[n,l,m](i) = sum over j of R[n,l](ij) Y[l,m](ij), W applied to the sums: [atoms, {features}]."""',
-        f"    return {atoms}",
+        *call("return ", "tensor.pool", pooling),
         "",
         "",
     ]

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import networkx as nx
 
-from etacec.codegen.context import Context, comment, plain, section, strings
+from etacec.codegen.context import Context, call, comment, plain, section, strings
 from etacec.codegen.starts import learnable
 from etacec.codegen.tables import tuple_text
 from etacec.ir import nodes as op
@@ -38,13 +38,16 @@ def readout(c: Context, node: str, o: op.Readout) -> list[str]:
         channels = f"tensor.scalars({c.names.derived(radial, 'CHANNELS')})"
         what = f"sum over k of W[k; Z_i] sum over j of {c.names[radial]}[k](ij)"
         body = [
-            f"    sums = tensor.pool({W}, {P}(graph), None, {channels}, graph, {c.n})",
+            *call(
+                "sums = ", "tensor.pool", [W, f"{P}(graph)", "None", channels, "graph", str(c.n)]
+            ),
             f"    return tensor.readout(sums, {weights}, graph)",
         ]
     else:
         A, table = (c.names.derived(source, suffix) for suffix in ("A", "TABLE"))
         what = f"sum over k of W[k; Z_i] {c.names[source]}[k](i)"
-        body = [f"    return tensor.evaluate({A}(params, graph), {weights}, {table}, graph)"]
+        parts = [f"{A}(params, graph)", weights, table, "graph"]
+        body = call("return ", "tensor.evaluate", parts)
     return [
         *section(f"{o.kind} {plain(node)}", o.doc),
         "",
