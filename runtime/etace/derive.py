@@ -47,7 +47,7 @@ class Rows(NamedTuple):
 
 def energy_forces_virial(site_energies: SiteEnergies, params: Any, graph: AtomGraph) -> Results:
     """Energies, forces and virial in one backward pass through the edges, block by block."""
-    vectors = graph.vectors
+    vectors = graph.components
 
     def slopes(block: AtomGraph) -> tuple[jax.Array, Components]:
         def total(v: Components) -> tuple[jax.Array, jax.Array]:
@@ -57,10 +57,18 @@ def energy_forces_virial(site_energies: SiteEnergies, params: Any, graph: AtomGr
         g, energies = jax.grad(total, has_aux=True)(block.components)
         return energies, g
 
-    energies, parts = in_blocks(slopes, replace(graph, edge_vectors=vectors))
-    g = jnp.stack(parts, axis=-1)
-    forces, virial = _assemble(g[..., None], vectors, graph)
-    return Results(graph.per_structure(energies), energies, forces[..., 0], virial[..., 0])
+    energies, g = in_blocks(slopes, replace(graph, edge_vectors=vectors))
+    mask = jnp.asarray(graph.edge_mask)
+    back = [d.reshape(-1).at[graph.reverse].get(mode="promise_in_bounds") for d in g]
+    forces = [jnp.sum(jnp.where(mask, d - b, 0), axis=1) for d, b in zip(g, back, strict=True)]
+    products = [[jnp.sum(jnp.where(mask, d * v, 0), axis=1) for v in vectors] for d in g]
+    virial = -jnp.stack([jnp.stack(row, axis=-1) for row in products], axis=1)
+    return Results(
+        graph.per_structure(energies),
+        energies,
+        jnp.stack(forces, axis=-1),
+        graph.per_structure(virial),
+    )
 
 
 def _assemble(g: jax.Array, vectors: jax.Array, graph: AtomGraph) -> tuple[jax.Array, jax.Array]:

@@ -90,14 +90,19 @@ def _blocks(splits: dict[int, tuple[Monomial, Monomial]]) -> list[list[int]]:
     for p, (left, _) in splits.items():
         groups[root(("left", left))].append(p)
     out: list[list[int]] = []
-    rest: list[int] = []
     for group in sorted(groups.values(), key=len):
-        lefts, rights = (len({splits[p][side] for p in rest + group}) for side in (0, 1))
-        if lefts * rights <= SMALL:
-            rest = rest + group
+        joined = [*out[-1], *group] if out else group
+        if out and _area(joined, splits) <= SMALL:
+            out[-1] = joined
         else:
             out.append(group)
-    return [*out, rest] if rest else out
+    return out
+
+
+def _area(group: Sequence[int], splits: dict[int, tuple[Monomial, Monomial]]) -> int:
+    """Entries of V for these products."""
+    lefts, rights = (len({splits[p][side] for p in group}) for side in (0, 1))
+    return lefts * rights
 
 
 def _form(

@@ -18,4 +18,6 @@ def apart(x: jax.Array) -> jax.Array:
     if jax.default_backend() != "cpu" or x.size % ROWS:
         return x
     one = jnp.eye(ROWS, dtype=x.dtype)
-    return jnp.matmul(one, x.reshape(ROWS, -1), precision=jax.lax.Precision.HIGHEST).reshape(x.shape)
+    return jnp.matmul(one, x.reshape(ROWS, -1), precision=jax.lax.Precision.HIGHEST).reshape(
+        x.shape
+    )

@@ -196,30 +196,38 @@ class AtomGraph:
 
         result: [N, K, 3], Å; differentiable in positions and cell
         """
-        if isinstance(self.edge_vectors, tuple):
-            return jnp.stack(self.edge_vectors, axis=-1)
-        if self.edge_vectors is not None:
+        if self.edge_vectors is not None and not isinstance(self.edge_vectors, tuple):
             return jnp.asarray(self.edge_vectors)
+        return jnp.stack(self.components, axis=-1)
+
+    @property
+    def components(self) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """x, y, z of `vectors`, each [N, K], Å: arrays of their own, without a short last axis."""
+        if isinstance(self.edge_vectors, tuple):
+            return self.edge_vectors
+        if self.edge_vectors is not None:
+            v = jnp.asarray(self.edge_vectors)
+            return v[..., 0], v[..., 1], v[..., 2]
         x, cell = _on_device(self.positions), _on_device(self.cell)
         shifts = _on_device(self.shifts)
-        r = _rows(x, self.neighbour) - x[:, None, :]
         if self.structure is None:
             rows = [cell[d][None, None, :] for d in range(3)]
         else:
             own = _rows(cell, self.structure)
             rows = [own[:, None, d, :] for d in range(3)]
-        # Term by term, not a matrix product: some devices multiply matrices in reduced precision.
-        r = r + (
-            shifts[..., 0:1] * rows[0] + shifts[..., 1:2] * rows[1] + shifts[..., 2:3] * rows[2]
-        )
-        safe = jnp.broadcast_to(jnp.asarray(SAFE_VECTOR, r.dtype)[None, None, :], r.shape)
-        return jnp.where(jnp.asarray(self.edge_mask)[..., None], r, safe)
+        mask = jnp.asarray(self.edge_mask)
 
-    @property
-    def components(self) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """x, y, z of `vectors`, each [N, K], Å: arrays of their own, without a short last axis."""
-        v = self.edge_vectors if isinstance(self.edge_vectors, tuple) else self.vectors
-        return (v[0], v[1], v[2]) if isinstance(v, tuple) else (v[..., 0], v[..., 1], v[..., 2])
+        def along(d: int) -> jax.Array:
+            # Term by term, not a matrix product: some devices multiply those in reduced precision.
+            r = _rows(x[:, d], self.neighbour) - x[:, d, None]
+            r = r + (
+                shifts[..., 0] * rows[0][..., d]
+                + shifts[..., 1] * rows[1][..., d]
+                + shifts[..., 2] * rows[2][..., d]
+            )
+            return jnp.where(mask, r, jnp.asarray(SAFE_VECTOR[d], r.dtype))
+
+        return along(0), along(1), along(2)
 
     @property
     def neighbour_species(self) -> jax.Array:

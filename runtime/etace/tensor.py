@@ -113,12 +113,14 @@ def pool(
     Y = one if Y is None else jnp.moveaxis(Y, -1, 1)  # [N, m, K]
     if n_species > 1:
         near = graph.neighbour_species[:, None, :] == kinds[None, :, None]
-        Y = (near.astype(P.dtype)[:, :, None, :] * Y[:, None, :, :]).reshape(len(Y), -1, Y.shape[-1])
+        Y = (near.astype(P.dtype)[:, :, None, :] * Y[:, None, :, :]).reshape(
+            len(Y), -1, Y.shape[-1]
+        )
     S = jnp.einsum("iqk,imk->iqm", P, Y)  # [N, q, z m]
     S = S.transpose(1, 2, 0).reshape(P.shape[1], n_species, -1, len(P))  # [q, z, m, N]
     own = (jnp.asarray(graph.species)[None, :] == kinds[:, None]).astype(P.dtype)
     parts = []
-    for (l, channels), sums in zip(table.groups, _by_l(S, table), strict=True):
+    for (_, channels), sums in zip(table.groups, _by_l(S, table), strict=True):
         w = jnp.asarray(weights)[np.asarray(channels)]
         w = w.reshape(*w.shape[:2], n_species, n_species).transpose(2, 0, 1, 3)
         A = jnp.einsum("xcqz,qzmi->xcmi", w, sums)
@@ -227,7 +229,9 @@ class ProductTable:
         entries: list[list[tuple[int, float]]] = []
         function = 0
         for c in sorted(self.couplings, key=lambda c: len(c.l)):
-            rows = [[(k, x) for k, x in enumerate(column) if x] for column in zip(*c.C, strict=True)]
+            rows = [
+                [(k, x) for k, x in enumerate(column) if x] for column in zip(*c.C, strict=True)
+            ]
             products = self._places(c).reshape(len(c.blocks), len(c.m), len(c.l))
             for block in np.sort(products, axis=-1).tolist():
                 for product, row in zip(block, rows, strict=True):
@@ -301,14 +305,18 @@ def evaluate(A: jax.Array, weights: Any, table: ProductTable, graph: AtomGraph) 
     factors = apart(jnp.concatenate([A.T, jnp.ones_like(A.T[:1])]))  # with a 1 at the end: [.., N]
     kinds = jnp.arange(n_species, dtype=jnp.int32)
     own = (jnp.asarray(graph.species)[None, :] == kinds[:, None]).astype(A.dtype)
-    energies = jnp.zeros_like(A[:, 0])
-    for form in plan.forms:
+    sizes = [len(f.left) * len(f.right) for f in plan.forms]
+    starts = np.cumsum(sizes) - sizes
+    cells = np.concatenate([f.cells + s for f, s in zip(plan.forms, starts, strict=True)])
+    products = np.concatenate([f.products for f in plan.forms])
+    every = jnp.zeros((n_species, sum(sizes)), A.dtype)
+    every = every.at[:, cells].set(v[:, products], unique_indices=True)
+    per_species = jnp.zeros((n_species, A.shape[0]), A.dtype)
+    for form, V in zip(plan.forms, jax.lax.split(every, sizes, axis=1), strict=True):
         left, right = _monomials(factors, form.left), _monomials(factors, form.right)
-        V = jnp.zeros((n_species, len(left) * len(right)), A.dtype)
-        V = V.at[:, form.cells].set(v[:, form.products], unique_indices=True)
         VR = jnp.einsum("zlr,ri->zli", V.reshape(n_species, len(left), len(right)), right)
-        energies = energies + jnp.sum(own * jnp.sum(left[None] * VR, axis=1), axis=0)
-    return jnp.where(graph.atom_mask, energies, 0)
+        per_species = per_species + jnp.sum(left[None] * VR, axis=1)
+    return jnp.where(graph.atom_mask, jnp.sum(own * per_species, axis=0), 0)
 
 
 def _monomials(factors: jax.Array, places: np.ndarray) -> jax.Array:

@@ -99,6 +99,14 @@ def test_derivatives_are_finite_and_right_also_at_the_ends(basis):
     np.testing.assert_allclose(back, np.asarray(slope).sum(-1), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("basis", [chebyshev, legendre, monomial, bernstein])
+def test_an_envelope_multiplies_all_of_them(basis):
+    e = np.exp(Y)
+    np.testing.assert_allclose(
+        basis(Y, 5, times=jnp.asarray(e)), e[:, None] * basis(Y, 5), rtol=1e-14
+    )
+
+
 def test_wrong_sizes_are_refused():
     for basis in BASES:
         with pytest.raises(ParameterError, match="at least one"):
