@@ -41,8 +41,7 @@ def in_blocks(function: Callable[[AtomGraph], Any], graph: AtomGraph) -> Any:
 
     @partial(jax.checkpoint, prevent_cse=False)  # a loop needs no such barriers
     def one(block: tuple[jax.Array, jax.Array]) -> Any:
-        out = function(_alone(graph, apart(block[0]), block[1]))
-        return jax.tree.map(apart, out)
+        return function(_alone(graph, apart(block[0], 4), block[1]))
 
     out = jax.lax.map(one, (edges, atoms.reshape(count, size)))
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], out)

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from etace.blocks import in_blocks
+from etace.fusion import apart
 from etace.graph import AtomGraph
 
 SiteEnergies = Callable[[Any, AtomGraph], jax.Array]
@@ -55,7 +56,8 @@ def energy_forces_virial(site_energies: SiteEnergies, params: Any, graph: AtomGr
             return jnp.sum(energies), energies
 
         g, energies = jax.grad(total, has_aux=True)(block.components)
-        return energies, g
+        x, y, z = apart(jnp.stack(g), 3)
+        return energies, (x, y, z)
 
     energies, g = in_blocks(slopes, replace(graph, edge_vectors=vectors))
     mask = jnp.asarray(graph.edge_mask)

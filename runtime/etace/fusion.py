@@ -10,14 +10,16 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-ROWS = 4
 
+def apart(x: jax.Array, rows: int) -> jax.Array:
+    """x itself, computed before what reads it; its derivatives likewise.
 
-def apart(x: jax.Array) -> jax.Array:
-    """x itself, computed before what reads it; its derivatives likewise."""
-    if jax.default_backend() != "cpu" or x.size % ROWS:
+    x: [a multiple of rows, ...]. What is not finite spreads to the other rows at its place: let these
+    belong to the same atom.
+    """
+    if jax.default_backend() != "cpu":
         return x
-    one = jnp.eye(ROWS, dtype=x.dtype)
-    return jnp.matmul(one, x.reshape(ROWS, -1), precision=jax.lax.Precision.HIGHEST).reshape(
+    one = jnp.eye(rows, dtype=x.dtype)
+    return jnp.matmul(one, x.reshape(rows, -1), precision=jax.lax.Precision.HIGHEST).reshape(
         x.shape
     )

@@ -302,7 +302,8 @@ def evaluate(A: jax.Array, weights: Any, table: ProductTable, graph: AtomGraph) 
     plan, w = table.plan, jnp.asarray(weights).T  # [species, functions]
     n_species = w.shape[0]
     v = jnp.sum(w[:, plan.functions] * plan.values[None], axis=1)  # [species, products]
-    factors = apart(jnp.concatenate([A.T, jnp.ones_like(A.T[:1])]))  # with a 1 at the end: [.., N]
+    ones = jnp.ones((4 - A.shape[1] % 4, A.shape[0]), A.dtype)
+    factors = apart(jnp.concatenate([A.T, ones]), 4)  # with a factor of 1 behind: [.., N]
     kinds = jnp.arange(n_species, dtype=jnp.int32)
     own = (jnp.asarray(graph.species)[None, :] == kinds[:, None]).astype(A.dtype)
     sizes = [len(f.left) * len(f.right) for f in plan.forms]

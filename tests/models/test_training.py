@@ -15,7 +15,7 @@ NAMES = ["bonds", "order5", "scalar", "si_ace_small"]
 
 
 def parts(name):
-    """Module, pool, table and factors A of a basis, with a graph."""
+    """Case, pool, table of products and the name of a basis."""
     model = case(name)
     m = model.module
     prefix = next(k for k in vars(m) if k.endswith("_TABLE"))[: -len("_TABLE")]
@@ -102,3 +102,15 @@ def test_edges_can_be_given_as_an_array_or_by_component():
     for given in (v, (v[..., 0], v[..., 1], v[..., 2])):
         energies = model.potential.sites(model.params, replace(graph, edge_vectors=given))
         assert np.allclose(energies, expected, rtol=0, atol=1e-12 * model.scale(crystal(model)))
+
+
+def test_what_is_not_finite_stays_with_its_atom():
+    model = case("bonds")
+    graph = model.graph(crystal(model).repeat((3, 4, 1)))
+    x, y, z = (np.array(a) for a in graph.components)
+    good = model.evaluate(model.params, replace(graph, edge_vectors=(x, y, z))).energies
+    x[5, 0] = np.nan
+    with jax.debug_nans(False):
+        bad = model.evaluate(model.params, replace(graph, edge_vectors=(x, y, z))).energies
+    others = np.arange(len(x)) != 5
+    assert np.array_equal(np.asarray(bad)[others], np.asarray(good)[others])
