@@ -20,7 +20,7 @@ MODEL = Path(__file__).parent / "models" / "si.safetensors"
 
 def main(train: str, test: str | None = None) -> None:
     model = etace.load(SPECS / "si.etace", "full")
-    frames: list[Any] = read(train, index=":")
+    frames = _read(train)
     A, y = zip(*(rows(model, a) for a in frames), strict=True)
     # a smooth potential: coefficients of high degree are held back
     gamma = np.array([smoothness(p.function) for p in model.potential.linear_parameters])
@@ -28,10 +28,15 @@ def main(train: str, test: str | None = None) -> None:
     U, s, Vt = np.linalg.svd(scaled, full_matrices=False)
     c = Vt.T @ (s / (s**2 + (1e-6 * s[0]) ** 2) * (U.T @ np.concatenate(y))) / gamma
     model.set_linear_parameters(c)
-    for name, found in (("train", frames), ("test", read(test, index=":") if test else [])):
+    for name, found in (("train", frames), ("test", _read(test) if test else [])):
         if found:
             print(f"{name}: RMSE {errors(model, found)}")
     model.save(MODEL)
+
+
+def _read(path: str) -> list[Any]:
+    found = read(path, index=":")
+    return found if isinstance(found, list) else [found]
 
 
 def rows(model: etace.Model, atoms: Any) -> tuple[np.ndarray, np.ndarray]:

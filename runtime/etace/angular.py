@@ -6,32 +6,57 @@ angles, no division.
 """
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from etace.errors import ParameterError
-from etace.stacking import stack_last
+
+# [..., 3], or the tuple (x, y, z) of arrays [...]
+Vectors = jax.Array | tuple[jax.Array, jax.Array, jax.Array]
 
 
-def solid_harmonics(r: jax.Array, l_max: int) -> jax.Array:
+def solid_harmonics(r: Vectors, l_max: int) -> jax.Array:
     """r^l Y_lm(r/|r|), polynomials in x, y, z: finite with all derivatives, also at r = 0.
 
-    r: [..., 3]; result: [..., (l_max + 1)**2], Å^l if r is in Å
+    r: [..., 3], or (x, y, z); result: [..., (l_max + 1)**2], Å^l if r is in Å
     """
     if l_max < 0:
         raise ParameterError(f"l_max must be 0 or more, found {l_max}")
+    # Stacked in front, where rows are copied whole; the last axis costs an order of magnitude.
+    return jnp.moveaxis(jnp.stack(_solid(*_components(r), l_max)), 0, -1)
+
+
+def spherical_harmonics(r: Vectors, l_max: int) -> jax.Array:
+    """Y_lm(r/|r|). At r = 0, where there is no direction, all but Y_00 are zero; no NaN arises.
+
+    r: [..., 3], or (x, y, z), any length; result: [..., (l_max + 1)**2], no unit
+    """
+    x, y, z = _components(r)
+    square = x * x + y * y + z * z
+    length = jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
+    return solid_harmonics((x / length, y / length, z / length), l_max)
+
+
+def _components(r: Vectors) -> tuple[jax.Array, jax.Array, jax.Array]:
+    if isinstance(r, tuple):
+        return r
     r = jnp.asarray(r)
-    x, y, z = r[..., 0], r[..., 1], r[..., 2]
-    return stack_last(components(x, y, z, x * x + y * y + z * z, l_max))
+    return r[..., 0], r[..., 1], r[..., 2]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _solid(x: jax.Array, y: jax.Array, z: jax.Array, l_max: int) -> tuple[jax.Array, ...]:
+    """The functions one by one. Their derivatives of all orders are sums of themselves."""
+    return tuple(components(x, y, z, x * x + y * y + z * z, l_max))
 
 
 def components(
     x: jax.Array, y: jax.Array, z: jax.Array, square: jax.Array | float, l_max: int
 ) -> list[jax.Array]:
-    """The solid harmonics of (x, y, z) one by one, (l, m) at l*l + l + m.
+    """The solid harmonics of (x, y, z) one by one, (l, m) at l*l + l + m; their derivatives are JAX's.
 
     x, y, z: of any one shape; square: x^2 + y^2 + z^2, or 1.0 for unit vectors
     """
@@ -50,15 +75,41 @@ def components(
     return values
 
 
-def spherical_harmonics(r: jax.Array, l_max: int) -> jax.Array:
-    """Y_lm(r/|r|). At r = 0, where there is no direction, all but Y_00 are zero; no NaN arises.
+@_solid.defjvp
+def _solid_jvp(
+    l_max: int, at: tuple[jax.Array, ...], along: tuple[jax.Array, ...]
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    values = _solid(*at, l_max)
+    slopes = []
+    for l in range(l_max + 1):
+        for m in range(-l, l + 1):
+            slope = jnp.zeros_like(values[0])
+            for step, terms in zip(along, gradient(l, m), strict=True):
+                if terms:
+                    slope = slope + step * sum(c * values[k] for k, c in terms)
+            slopes.append(slope)
+    return values, tuple(slopes)
 
-    r: [..., 3], any length; result: [..., (l_max + 1)**2], no unit
+
+def gradient(l: int, m: int) -> tuple[list[tuple[int, float]], ...]:
+    """d/dx, d/dy, d/dz of r^l Y_lm as sums of r^(l-1) Y_(l-1)m': [(index, coefficient)] each.
+
+    From (d/dx -+ i d/dy) of the complex functions, which lower l by 1 and move m by 1.
     """
-    r = jnp.asarray(r)
-    square = jnp.sum(r * r, axis=-1, keepdims=True)
-    length = jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
-    return solid_harmonics(r / length, l_max)
+    k, s = abs(m), 1 if m >= 0 else -1
+    scale = math.sqrt((2 * l + 1) / (2 * l - 1)) if l else 0.0
+    up = scale * math.sqrt((l - k) * (l - k - 1)) / 2
+    down = scale * math.sqrt((l + k) * (l + k - 1)) / 2 * (math.sqrt(2) if k == 1 else 1)
+    if k == 0:
+        x = [(1, -math.sqrt(2) * up)]
+        y = [(-1, -math.sqrt(2) * up)]
+    else:
+        # The sine of m = 0 does not exist; it is left out below, as all with |m'| > l - 1 are.
+        x = [(s * (k + 1), -up)] + ([(s * (k - 1), down)] if k > 1 or s > 0 else [])
+        y = [(-s * (k + 1), -s * up)] + ([(-s * (k - 1), -s * down)] if k > 1 or s < 0 else [])
+    z = [(m, scale * math.sqrt(l * l - m * m))]
+    lower = (l - 1) * (l - 1) + (l - 1)
+    return tuple([(lower + n, c) for n, c in terms if abs(n) < l and c] for terms in (x, y, z))
 
 
 def solid_gradients(r: jax.Array, l_max: int) -> tuple[jax.Array, jax.Array]:
@@ -86,42 +137,14 @@ def spherical_gradients(r: jax.Array, l_max: int) -> tuple[jax.Array, jax.Array]
 
 @lru_cache(maxsize=16)
 def gradient_table(l_max: int) -> np.ndarray:
-    """T with dS_lm/dx_d = sum over h of S_h T[h, d, lm] for solid harmonics: [h, 3, (l, m)].
-
-    For the complex C_lm of m >= 0, whose real and imaginary parts make S_lm and S_l-m (times
-    sqrt(2) if m > 0), with f = (2l+1)/(2l-1):
-
-        dC/dz = sqrt(f (l-m)(l+m)) C_l-1,m
-        dC/dx + i dC/dy = -sqrt(f (l-m)(l-m-1)) C_l-1,m+1
-        dC/dx - i dC/dy = +sqrt(f (l+m)(l+m-1)) C_l-1,m-1   (minus for m = 0)
-    """
+    """T with dS_lm/dx_d = sum over h of S_h T[h, d, lm] for solid harmonics: [h, 3, (l, m)]."""
     T = np.zeros(((l_max + 1) ** 2, 3, (l_max + 1) ** 2))
-    for l in range(1, l_max + 1):
-        f = (2 * l + 1) / (2 * l - 1)
-        for m in range(l + 1):
-            up = -math.sqrt(f * (l - m) * (l - m - 1)) * _complex(l - 1, m + 1, l_max)
-            down = math.sqrt(f * (l + m) * (l + m - 1)) * _complex(l - 1, m - 1, l_max)
-            down = down if m > 0 else -down
-            z = math.sqrt(f * (l - m) * (l + m)) * _complex(l - 1, m, l_max)
-            g = np.stack([(up + down) / 2, (up - down) / 2j, z], axis=1)
-            place = l * l + l
-            if m == 0:
-                T[:, :, place] = g.real
-            else:
-                T[:, :, place + m] = math.sqrt(2) * g.real
-                T[:, :, place - m] = math.sqrt(2) * g.imag
+    for l in range(l_max + 1):
+        for m in range(-l, l + 1):
+            for d, terms in enumerate(gradient(l, m)):
+                for h, c in terms:
+                    T[h, d, l * l + l + m] = c
     return T
-
-
-def _complex(l: int, m: int, l_max: int) -> np.ndarray:
-    """C_lm in terms of real S: [(l_max + 1)^2]; C_l-m is its conjugate, and 0 for |m| > l."""
-    out = np.zeros((l_max + 1) ** 2, complex)
-    if m == 0:
-        out[l * l + l] = 1
-    elif abs(m) <= l:
-        out[l * l + l + abs(m)] = math.sqrt(0.5)
-        out[l * l + l - abs(m)] = math.copysign(math.sqrt(0.5), m) * 1j
-    return out
 
 
 def _norm(l: int, m: int) -> float:

@@ -26,8 +26,8 @@ def distances(graph: AtomGraph, rcut: Any) -> tuple[jax.Array, jax.Array]:
     r: [N, K], Å; where not inside, half the cutoff: a harmless number whose results are masked
     inside: [N, K], bool
     """
-    v = graph.vectors
-    r = jnp.sqrt(jnp.sum(v * v, axis=-1))
+    x, y, z = graph.components
+    r = jnp.sqrt(x * x + y * y + z * z)
     rcut = jnp.broadcast_to(jnp.asarray(rcut, r.dtype), r.shape)
     inside = jnp.asarray(graph.edge_mask) & (r < rcut)
     return jnp.where(inside, r, rcut / 2), inside

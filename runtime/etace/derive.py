@@ -17,9 +17,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from etace.blocks import in_blocks
+from etace.fusion import apart
 from etace.graph import AtomGraph
 
 SiteEnergies = Callable[[Any, AtomGraph], jax.Array]
+Components = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class Results(NamedTuple):
@@ -33,16 +36,27 @@ class Results(NamedTuple):
 
 
 def energy_forces_virial(site_energies: SiteEnergies, params: Any, graph: AtomGraph) -> Results:
-    """Energies, forces and virial in one backward pass through the edges."""
-    vectors = graph.vectors
+    """Energies, forces and virial in one backward pass through the edges, block by block."""
+    vectors = graph.components
 
-    def total(v: jax.Array) -> tuple[jax.Array, jax.Array]:
-        energies = site_energies(params, replace(graph, edge_vectors=v))
-        return jnp.sum(energies), energies
+    def slopes(block: AtomGraph) -> tuple[jax.Array, Components]:
+        def total(v: Components) -> tuple[jax.Array, jax.Array]:
+            energies = site_energies(params, replace(block, edge_vectors=v))
+            return jnp.sum(energies), energies
 
-    g, energies = jax.grad(total, has_aux=True)(vectors)
-    back = g.reshape(-1, 3).at[graph.reverse].get(mode="promise_in_bounds")
-    mask = jnp.asarray(graph.edge_mask)[..., None]
-    forces = jnp.sum(jnp.where(mask, g - back, 0), axis=1)
-    per_atom = -jnp.einsum("ika,ikb->iab", jnp.where(mask, g, 0), vectors)
-    return Results(graph.per_structure(energies), energies, forces, graph.per_structure(per_atom))
+        g, energies = jax.grad(total, has_aux=True)(block.components)
+        x, y, z = apart(jnp.stack(g), 3)
+        return energies, (x, y, z)
+
+    energies, g = in_blocks(slopes, replace(graph, edge_vectors=vectors))
+    mask = jnp.asarray(graph.edge_mask)
+    back = [d.reshape(-1).at[graph.reverse].get(mode="promise_in_bounds") for d in g]
+    forces = [jnp.sum(jnp.where(mask, d - b, 0), axis=1) for d, b in zip(g, back, strict=True)]
+    products = [[jnp.sum(jnp.where(mask, d * v, 0), axis=1) for v in vectors] for d in g]
+    virial = -jnp.stack([jnp.stack(row, axis=-1) for row in products], axis=1)
+    return Results(
+        graph.per_structure(energies),
+        energies,
+        jnp.stack(forces, axis=-1),
+        graph.per_structure(virial),
+    )

@@ -42,9 +42,9 @@ class AtomGraph:
     edge_mask: [N, K], bool
     structure: [N], int32, for a batch; None for one structure. Ascending; padding belongs to the
         last one.
-    edge_vectors: [N, K, 3], Å, in place of those that follow from positions; edge_species: [N, K],
-        of the neighbours, in place of their entries in `species`. Who has both may cut out any
-        rows of a graph: see `rows`.
+    edge_vectors, edge_species: [N, K, 3], or their x, y, z [N, K], Å; and [N, K], int32: instead of
+        those that follow from positions and neighbours, so that a function of edges can be
+        differentiated in them or be given some of the atoms only (`blocks`, `rows`)
 
     Real atoms come first, in the order they were given; real slots come first in each row,
     ascending in (j, shift).
@@ -59,7 +59,7 @@ class AtomGraph:
     atom_mask: Array
     edge_mask: Array
     structure: Array | None = None
-    edge_vectors: Array | None = None
+    edge_vectors: Array | tuple[Array, Array, Array] | None = None
     edge_species: Array | None = None
 
     # --- on the host -----------------------------------------------------------------------------
@@ -185,33 +185,49 @@ class AtomGraph:
 
         result: [N, K, 3], Å; differentiable in positions and cell
         """
-        if self.edge_vectors is not None:
+        if self.edge_vectors is not None and not isinstance(self.edge_vectors, tuple):
             return jnp.asarray(self.edge_vectors)
+        return jnp.stack(self.components, axis=-1)
+
+    @property
+    def components(self) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """x, y, z of `vectors`, each [N, K], Å: arrays of their own, without a short last axis."""
+        if isinstance(self.edge_vectors, tuple):
+            return self.edge_vectors
+        if self.edge_vectors is not None:
+            v = jnp.asarray(self.edge_vectors)
+            return v[..., 0], v[..., 1], v[..., 2]
         x, cell = _on_device(self.positions), _on_device(self.cell)
         shifts = _on_device(self.shifts)
-        r = _rows(x, self.neighbour) - x[:, None, :]
         if self.structure is None:
             rows = [cell[d][None, None, :] for d in range(3)]
         else:
             own = _rows(cell, self.structure)
             rows = [own[:, None, d, :] for d in range(3)]
-        # Term by term, not a matrix product: some devices multiply matrices in reduced precision.
-        r = r + (
-            shifts[..., 0:1] * rows[0] + shifts[..., 1:2] * rows[1] + shifts[..., 2:3] * rows[2]
-        )
-        safe = jnp.broadcast_to(jnp.asarray(SAFE_VECTOR, r.dtype)[None, None, :], r.shape)
-        return jnp.where(jnp.asarray(self.edge_mask)[..., None], r, safe)
+        mask = jnp.asarray(self.edge_mask)
+
+        def along(d: int) -> jax.Array:
+            # Term by term, not a matrix product: some devices multiply those in reduced precision.
+            r = _rows(x[:, d], self.neighbour) - x[:, d, None]
+            r = r + (
+                shifts[..., 0] * rows[0][..., d]
+                + shifts[..., 1] * rows[1][..., d]
+                + shifts[..., 2] * rows[2][..., d]
+            )
+            return jnp.where(mask, r, jnp.asarray(SAFE_VECTOR[d], r.dtype))
+
+        return along(0), along(1), along(2)
+
+    @property
+    def neighbour_species(self) -> jax.Array:
+        """Species of the atom in each slot: [N, K], int32."""
+        if self.edge_species is not None:
+            return jnp.asarray(self.edge_species)
+        return _rows(jnp.asarray(self.species), self.neighbour)
 
     def pairs(self, n_species: int) -> jax.Array:
         """Ordered pair of species of each slot, centre * n_species + neighbour. [N, K], int32"""
         return jnp.asarray(self.species)[:, None] * n_species + self.neighbour_species
-
-    @property
-    def neighbour_species(self) -> jax.Array:
-        """[N, K], int32, index into the model's species; the atom's own in masked slots."""
-        if self.edge_species is not None:
-            return jnp.asarray(self.edge_species)
-        return _rows(jnp.asarray(self.species), self.neighbour)
 
     def per_structure(self, x: jax.Array) -> jax.Array:
         """Sum over the real atoms of each structure.

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace import derive, rows
+from etace.blocks import in_blocks
 from etace.derive import Results
 from etace.errors import ParameterError
 from etace.graph import AtomGraph
@@ -190,7 +191,7 @@ class Potential:
     def site_energies(self, params: Params, graph: AtomGraph) -> jax.Array:
         """E_i: [N], eV."""
         require(self.dtype, params=params, graph=graph)
-        return self.sites(params, graph)
+        return in_blocks(lambda block: self.sites(params, block), graph)
 
     def energy(self, params: Params, graph: AtomGraph | BlockGraph) -> jax.Array:
         """E: scalar, or [S] for a batch, eV. By the inference form for a BlockGraph."""

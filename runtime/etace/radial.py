@@ -2,13 +2,13 @@
 
 Every basis: y of any shape -> [..., N], the polynomial of lowest degree first, in the dtype of y;
 numpy for numpy arrays, else JAX.
+`times` (an envelope): [...], a factor of all of them, which recursions carry along at no cost.
 Three-term recursions with coefficients that are exact (fractions) until they are rounded once.
 """
 
 import math
-from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -16,27 +16,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace.errors import ParameterError
-from etace.stacking import stack_last
+
+Steps = tuple[tuple[float, float, float], ...]
+Times = jax.Array | None
 
 
-def chebyshev(y: jax.Array, n: int) -> jax.Array:
+def chebyshev(y: jax.Array, n: int, times: Times = None) -> jax.Array:
     """Chebyshev polynomials of the first kind, T_0 .. T_{n-1}: cos(k arccos y), not normalised.
 
     y: [...], in [-1, 1]; result: [..., n]
     """
     _check(n)
-    return _recursion(y, 1.0, [(1.0, 0.0, 0.0)] + [(2.0, 0.0, -1.0)] * (n - 2), n)
+    return _recursion(y, 1.0, ((1.0, 0.0, 0.0), *[(2.0, 0.0, -1.0)] * (n - 2)), n, times)
 
 
-def legendre(y: jax.Array, n: int) -> jax.Array:
+def legendre(y: jax.Array, n: int, times: Times = None) -> jax.Array:
     """Legendre polynomials, orthonormal on [-1, 1]: sqrt((2k+1)/2) P_k, k = 0 .. n-1.
 
     y: [...], in [-1, 1]; result: [..., n]
     """
-    return jacobi(y, n, 0, 0)
+    return jacobi(y, n, 0, 0, times)
 
 
-def jacobi(y: jax.Array, n: int, alpha: float, beta: float) -> jax.Array:
+def jacobi(y: jax.Array, n: int, alpha: float, beta: float, times: Times = None) -> jax.Array:
     """Jacobi polynomials of degrees 0 .. n-1, orthonormal in the weight (1-y)^alpha (1+y)^beta.
 
     y: [...], in [-1, 1]; result: [..., n]. alpha, beta > -1, else ParameterError.
@@ -45,27 +47,28 @@ def jacobi(y: jax.Array, n: int, alpha: float, beta: float) -> jax.Array:
     if not (alpha > -1 and beta > -1):
         raise ParameterError(f"jacobi needs alpha, beta > -1, found {alpha} and {beta}")
     first, coefficients = _jacobi_coefficients(n, Fraction(alpha), Fraction(beta))
-    return _recursion(y, first, coefficients, n)
+    return _recursion(y, first, coefficients, n, times)
 
 
-def monomial(y: jax.Array, n: int) -> jax.Array:
+def monomial(y: jax.Array, n: int, times: Times = None) -> jax.Array:
     """Powers 1, y .. y^(n-1). y: [...]; result: [..., n]"""
     _check(n)
-    return _recursion(y, 1.0, [(1.0, 0.0, 0.0)] * (n - 1), n)
+    return _recursion(y, 1.0, ((1.0, 0.0, 0.0),) * (n - 1), n, times)
 
 
-def bernstein(y: jax.Array, n: int) -> jax.Array:
+def bernstein(y: jax.Array, n: int, times: Times = None) -> jax.Array:
     """Bernstein polynomials of degree n-1 in t = (1+y)/2: binom(n-1, k) t^k (1-t)^(n-1-k).
 
     y: [...], in [-1, 1]; result: [..., n], k = 0 .. n-1; they are positive and their sum is 1.
     """
     _check(n)
-    xp = _namespace(y)
-    up, down = [xp.ones_like(y)], [xp.ones_like(y)]
+    xp = np if isinstance(y, np.ndarray) else jnp
+    up, down = [xp.ones_like(y) if times is None else times], [xp.ones_like(y)]
     for _ in range(n - 1):  # products, not powers: the derivative of t^k at t = 0 stays finite
         up.append(up[-1] * ((1 + y) / 2))
         down.append(down[-1] * ((1 - y) / 2))
-    return xp.stack([math.comb(n - 1, k) * up[k] * down[n - 1 - k] for k in range(n)], axis=-1)
+    p = xp.stack([math.comb(n - 1, k) * up[k] * down[n - 1 - k] for k in range(n)])
+    return xp.moveaxis(p, 0, -1)
 
 
 def _check(n: int) -> None:
@@ -73,20 +76,59 @@ def _check(n: int) -> None:
         raise ParameterError(f"a polynomial basis needs at least one function, found {n}")
 
 
-def _namespace(y: Any) -> Any:
-    return np if isinstance(y, np.ndarray) else jnp
+def _recursion(y: Any, first: float, steps: Steps, n: int, times: Times) -> Any:
+    """p_0 = first, p_k = (a y + b) p_{k-1} + c p_{k-2} with (a, b, c) = steps[k-1]: [..., n]."""
+    steps = tuple(steps[: n - 1])
+    if isinstance(y, np.ndarray):
+        return np.moveaxis(np.stack(_polynomials(np.ones_like(y), y, first, steps)), 0, -1)
+    p = _in_front(jnp.asarray(y), first, steps)
+    return jnp.moveaxis(p if times is None else times[None] * p, 0, -1)
 
 
-def _recursion(
-    y: jax.Array, first: float, coefficients: Sequence[tuple[float, float, float]], n: int
-) -> Any:
-    """p_0 = first, p_k = (a y + b) p_{k-1} + c p_{k-2} with (a, b, c) = coefficients[k-1]."""
-    xp = _namespace(y)
-    p = [first * xp.ones_like(y)]
-    for k, (a, b, c) in enumerate(coefficients[: n - 1], start=1):
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _in_front(y: jax.Array, first: float, steps: Steps) -> jax.Array:
+    """[n, ...]: stacked in front, where rows are copied whole.
+
+    The derivatives are sums of the polynomials themselves, one matrix product instead of a long
+    recursion backwards.
+    """
+    return jnp.stack(_polynomials(jnp.ones_like(y), y, first, steps))
+
+
+def _polynomials(one: Any, y: Any, first: float, steps: Steps) -> list[Any]:
+    p = [first * one]
+    for k, (a, b, c) in enumerate(steps, start=1):
         step = (a * y + b) * p[-1] if b else a * y * p[-1]
         p.append(step + c * p[-2] if k > 1 and c else step)
-    return np.stack(p, axis=-1) if isinstance(y, np.ndarray) else stack_last(p)
+    return p
+
+
+@_in_front.defjvp
+def _in_front_jvp(
+    first: float, steps: Steps, at: tuple[jax.Array], along: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    p = _in_front(at[0], first, steps)
+    D = jnp.asarray(_derivatives(steps), p.dtype)
+    slopes = jnp.matmul(D, p.reshape(len(p), -1), precision=jax.lax.Precision.HIGHEST)
+    return p, along[0][None] * slopes.reshape(p.shape)
+
+
+@lru_cache(maxsize=64)
+def _derivatives(steps: Steps) -> np.ndarray:
+    """dp_k/dy = sum_r D[k, r] p_r: [n, n], from the recursion and y p_r in terms of p."""
+    n = len(steps) + 1
+    D = np.zeros((n, n))
+    for k, (a, b, c) in enumerate(steps, start=1):
+        D[k, k - 1] += a
+        for r in range(k - 1):  # (a y + b) p_r, y p_r = (p_{r+1} - b' p_r - c' p_{r-1}) / a'
+            a1, b1, c1 = steps[r]
+            D[k, r + 1] += D[k - 1, r] * a / a1
+            D[k, r] += D[k - 1, r] * (b - b1 * a / a1)
+            if r:
+                D[k, r - 1] -= D[k - 1, r] * c1 * a / a1
+        if k > 1:
+            D[k] += c * D[k - 2]
+    return D
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from etace.forms import Form, bilinear
+from etace.fusion import apart
 from etace.graph import AtomGraph
 
 # Up to this many entries per order the coupling is one dense matrix product; beyond, one per pattern.
@@ -64,6 +66,11 @@ class Pool:
         widths = 2 * np.asarray(self.l, np.int64) + 1
         return np.cumsum(widths) - widths + np.asarray(self.l, np.int64)
 
+    @property
+    def width(self) -> int:
+        """Number of entries of A."""
+        return sum(2 * l + 1 for l in self.l)
+
     @cached_property
     def entries(self) -> tuple[np.ndarray, np.ndarray]:
         """Channel, and place l * l + l + m of the harmonic, of every entry of the flat A."""
@@ -73,31 +80,77 @@ class Pool:
 
     @cached_property
     def groups(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
-        """(l, positions among `used` of its channels), l ascending."""
-        place = {c: k for k, c in enumerate(self.used)}
+        """(l, its channels), l ascending."""
         return tuple(
-            (l, tuple(place[c] for c, k in zip(self.channels, self.l, strict=True) if k == l))
+            (l, tuple(c for c, k in zip(self.channels, self.l, strict=True) if k == l))
             for l in sorted(set(self.l))
         )
 
+    @cached_property
+    def places(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """(l, positions among `used` of its channels), l ascending."""
+        place = {c: k for k, c in enumerate(self.used)}
+        return tuple((l, tuple(place[c] for c in channels)) for l, channels in self.groups)
 
-def pool(R: jax.Array, Y: jax.Array, table: Pool) -> jax.Array:
-    """A[c, l, m](i) = sum_j R[c](ij) Y[l, m](ij).
 
-    R: [N, K, len(table.used)]; Y: [N, K, (lmax + 1)^2]; result: [N, sum of 2l + 1]
+def scalars(channels: Sequence[Any]) -> Pool:
+    """All channels of a radial by themselves, l = 0: what a pair term sums."""
+    return Pool(tuple(range(len(channels))), (0,) * len(channels))
+
+
+def pool(
+    weights: Any,
+    polynomials: jax.Array,
+    Y: jax.Array | None,
+    table: Pool,
+    graph: AtomGraph,
+    n_species: int,
+) -> jax.Array:
+    """A[c, l, m](i) = sum_z,q W[c, q; Z_i z] sum_j P_q(ij) Y[l, m](ij), j of species z.
+
+    The sum over neighbours comes first, so that W acts on atoms and not on edges.
+
+    weights: [channels, polynomials, pairs]; polynomials: [N, K, polynomials]
+    Y: [N, K, (lmax + 1)^2]; without it all l = 0 and Y = 1; result: [N, sum of 2l + 1]
+    Equal to the sum over neighbours of `edge_products(mix(..), Y, table)`.
     """
-    parts = [
-        jnp.einsum("ikc,ikm->icm", _take(R, places), Y[:, :, l * l : (l + 1) ** 2])
-        for l, places in table.groups
-    ]
-    return jnp.concatenate([p.reshape(p.shape[0], -1) for p in parts], axis=-1)
+    kinds = jnp.arange(n_species, dtype=jnp.int32)
+    P = jnp.moveaxis(polynomials, -1, 1)  # [N, q, K]
+    one = jnp.ones_like(P[:, :1])
+    Y = one if Y is None else jnp.moveaxis(Y, -1, 1)  # [N, m, K]
+    if n_species > 1:
+        near = graph.neighbour_species[:, None, :] == kinds[None, :, None]
+        Y = (near.astype(P.dtype)[:, :, None, :] * Y[:, None, :, :]).reshape(
+            len(Y), -1, Y.shape[-1]
+        )
+    S = jnp.einsum("iqk,imk->iqm", P, Y)  # [N, q, z m]
+    S = S.transpose(1, 2, 0).reshape(P.shape[1], n_species, -1, len(P))  # [q, z, m, N]
+    own = (jnp.asarray(graph.species)[None, :] == kinds[:, None]).astype(P.dtype)
+    parts = []
+    for (_, channels), sums in zip(table.groups, _by_l(S, table), strict=True):
+        w = jnp.asarray(weights)[np.asarray(channels)]
+        w = w.reshape(*w.shape[:2], n_species, n_species).transpose(2, 0, 1, 3)
+        A = jnp.einsum("xcqz,qzmi->xcmi", w, sums)
+        A = A[0] if n_species == 1 else jnp.sum(own[:, None, None, :] * A, axis=0)
+        parts.append(A.reshape(-1, A.shape[-1]))
+    return jnp.concatenate(parts).T
+
+
+def _by_l(S: jax.Array, table: Pool) -> list[jax.Array]:
+    """S[:, :, l * l : (l + 1)^2] of every l of the table; split, as slices add up slowly backwards."""
+    top = table.groups[-1][0]
+    parts = jax.lax.split(S, [2 * l + 1 for l in range(top + 1)], axis=2)
+    return [parts[l] for l, _ in table.groups]
 
 
 def edge_products(R: jax.Array, Y: jax.Array, table: Pool) -> jax.Array:
-    """R[c](ij) Y[l, m](ij), whose sum over neighbours is A: [N, K, sum of 2l + 1]."""
+    """R[c](ij) Y[l, m](ij), whose sum over neighbours is A.
+
+    R: [N, K, len(table.used)]; Y: [N, K, (lmax + 1)^2]; result: [N, K, sum of 2l + 1]
+    """
     parts = [
         _take(R, places)[:, :, :, None] * Y[:, :, None, l * l : (l + 1) ** 2]
-        for l, places in table.groups
+        for l, places in table.places
     ]
     return jnp.concatenate([p.reshape(*p.shape[:2], -1) for p in parts], axis=-1)
 
@@ -142,6 +195,16 @@ class _Order:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """E = sum_k W[k] B[k] without B: v[p] = sum_t values[t, p] W[functions[t, p]] of every distinct
+    product p, and the forms that these are the coefficients of."""
+
+    functions: np.ndarray
+    values: np.ndarray
+    forms: tuple[Form, ...]
+
+
+@dataclass(frozen=True)
 class ProductTable:
     """What `couple` needs, from the couplings of a basis; functions stand in the order of the table."""
 
@@ -166,6 +229,30 @@ class ProductTable:
         blocks = self.pool.offsets[np.asarray(c.blocks, np.int64)]  # [blocks, order]
         m = np.asarray(c.m, np.int64)  # [classes, order]
         return (blocks[:, None, :] + m[None, :, :]).reshape(-1, len(c.l))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How `evaluate` computes an energy."""
+        number: dict[tuple[int, ...], int] = {}
+        entries: list[list[tuple[int, float]]] = []
+        function = 0
+        for c in sorted(self.couplings, key=lambda c: len(c.l)):
+            rows = [
+                [(k, x) for k, x in enumerate(column) if x] for column in zip(*c.C, strict=True)
+            ]
+            products = self.places(c).reshape(len(c.blocks), len(c.m), len(c.l))
+            for block in np.sort(products, axis=-1).tolist():
+                for product, row in zip(block, rows, strict=True):
+                    p = number.setdefault(tuple(product), len(entries))
+                    if p == len(entries):
+                        entries.append([])
+                    entries[p] += [(function + k, x) for k, x in row]
+                function += c.functions
+        wide = max(map(len, entries))
+        padded = [e + [(0, 0.0)] * (wide - len(e)) for e in entries]
+        which = np.asarray([[k for k, _ in e] for e in padded], np.int32)
+        values = np.asarray([[x for _, x in e] for e in padded], self.dtype)
+        return Plan(which.T, values.T, bilinear(tuple(number), self.pool.width))
 
     @property
     def functions(self) -> int:
@@ -212,6 +299,41 @@ def couple(A: jax.Array, table: ProductTable) -> jax.Array:
 
 
 # ---------------------------------------------------------------- energies
+
+
+def evaluate(A: jax.Array, weights: Any, table: ProductTable, graph: AtomGraph) -> jax.Array:
+    """E_i = sum_k W[k; Z_i] B[k](i), the couplings multiplied into W, so that B is never formed.
+
+    A: [N, sum of 2l + 1]; weights: [functions, species]; result: [N], eV
+    Equal to `readout(couple(A, table), weights, graph)`.
+    """
+    plan, w = table.plan, jnp.asarray(weights).T  # [species, functions]
+    n_species = w.shape[0]
+    v = jnp.sum(w[:, plan.functions] * plan.values[None], axis=1)  # [species, products]
+    ones = jnp.ones((4 - A.shape[1] % 4, A.shape[0]), A.dtype)
+    factors = apart(jnp.concatenate([A.T, ones]), 4)  # with a factor of 1 behind: [.., N]
+    kinds = jnp.arange(n_species, dtype=jnp.int32)
+    own = (jnp.asarray(graph.species)[None, :] == kinds[:, None]).astype(A.dtype)
+    sizes = [len(f.left) * len(f.right) for f in plan.forms]
+    starts = np.cumsum(sizes) - sizes
+    cells = np.concatenate([f.cells + s for f, s in zip(plan.forms, starts, strict=True)])
+    products = np.concatenate([f.products for f in plan.forms])
+    every = jnp.zeros((n_species, sum(sizes)), A.dtype)
+    every = every.at[:, cells].set(v[:, products], unique_indices=True)
+    per_species = jnp.zeros((n_species, A.shape[0]), A.dtype)
+    for form, V in zip(plan.forms, jax.lax.split(every, sizes, axis=1), strict=True):
+        left, right = _monomials(factors, form.left), _monomials(factors, form.right)
+        VR = jnp.einsum("zlr,ri->zli", V.reshape(n_species, len(left), len(right)), right)
+        per_species = per_species + jnp.sum(left[None] * VR, axis=1)
+    return jnp.where(graph.atom_mask, jnp.sum(own * per_species, axis=0), 0)
+
+
+def _monomials(factors: jax.Array, places: np.ndarray) -> jax.Array:
+    """prod_t factors[places[:, t]]: [monomials, N]."""
+    out = factors.at[places[:, 0]].get(mode="promise_in_bounds")
+    for t in range(1, places.shape[1]):
+        out = out * factors.at[places[:, t]].get(mode="promise_in_bounds")
+    return out
 
 
 def readout(B: jax.Array, weights: Any, graph: AtomGraph) -> jax.Array:

@@ -8,7 +8,6 @@ import scipy.special
 import scipy.stats
 from etace.errors import ParameterError
 from etace.radial import bernstein, chebyshev, jacobi, legendre, monomial
-from etace.stacking import SMALL, stack_last
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -100,16 +99,17 @@ def test_derivatives_are_finite_and_right_also_at_the_ends(basis):
     np.testing.assert_allclose(back, np.asarray(slope).sum(-1), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("basis", [chebyshev, legendre, monomial, bernstein])
+def test_an_envelope_multiplies_all_of_them(basis):
+    e = np.exp(Y)
+    np.testing.assert_allclose(
+        basis(Y, 5, times=jnp.asarray(e)), e[:, None] * basis(Y, 5), rtol=1e-14
+    )
+
+
 def test_wrong_sizes_are_refused():
     for basis in BASES:
         with pytest.raises(ParameterError, match="at least one"):
             basis(Y, 0)
     with pytest.raises(ParameterError, match="alpha, beta"):
         jacobi(Y, 3, -1, 0)
-
-
-@pytest.mark.parametrize("shape", [(), (41,), (3, SMALL)])
-def test_stacking_in_pieces_changes_nothing(shape):
-    y = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, shape))
-    parts = [y**k for k in range(19)]
-    np.testing.assert_array_equal(stack_last(parts), np.stack(parts, axis=-1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etacec.codegen.context import Context, plain, section
+from etacec.codegen.context import Context, call, plain, section
 from etacec.codegen.tables import couplings_table, labels_table, pool_table
 from etacec.ir import nodes as op
 
@@ -22,7 +22,9 @@ def basis(c: Context, node: str, o: op.Couple) -> list[str]:
     Y = f"{c.names[angular[0]]}(graph, {lmax})" if angular else ""
     both = f"{R}, {Y}, {d('POOL')}"
     edges = f"tensor.edge_products({both})" if angular else R
-    atoms = f"tensor.pool({both})" if angular else f"jnp.sum({R}, axis=1)"
+    weights = c.weights(radial, c.select(radial).weights)
+    P = f"{c.names.derived(radial, 'polynomials')}(graph)"
+    pooling = [weights, P, Y or "None", d("POOL"), "graph", str(c.n)]
     out = section(f"basis {plain(node)}", o.doc)
     out += [
         "",
@@ -33,8 +35,8 @@ def basis(c: Context, node: str, o: op.Couple) -> list[str]:
         "",
         "",
         f"def {d('A')}(params, graph):",
-        f'    """A[n,l,m](i) = sum over j of R[n,l](ij) Y[l,m](ij): [atoms, {features}]."""',
-        f"    return {atoms}",
+        f'    """A[n,l,m](i) = sum over j of R[n,l](ij) Y[l,m](ij), W applied to the sums: [atoms, {features}]."""',
+        *call("return ", "tensor.pool", pooling),
         "",
         "",
     ]

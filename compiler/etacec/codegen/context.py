@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from etacec.codegen.names import Names
+from etacec.codegen.tables import WIDTH
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
 from etacec.model.spec import Weights
@@ -50,9 +51,25 @@ class Context:
             f'params["{node}"]["weights"]' if w.learnable else self.names.derived(node, "WEIGHTS")
         )
 
+    def select(self, node: str) -> op.SelectLinear:
+        """The radial of this name."""
+        o = self.graph.op(node)
+        assert isinstance(o, op.SelectLinear)
+        return o
+
 
 def section(title: str, doc: str) -> list[str]:
     return ["", "", f"# --- {title}", *comment(doc)]
+
+
+def call(start: str, function: str, arguments: Sequence[str]) -> list[str]:
+    """`start function(arguments)`, in a function's body, broken into lines as ruff does."""
+    one = f"    {start}{function}({', '.join(arguments)})"
+    if len(one) <= WIDTH:
+        return [one]
+    middle = f"        {', '.join(arguments)}"
+    inner = [middle] if len(middle) <= WIDTH else [f"        {a}," for a in arguments]
+    return [f"    {start}{function}(", *inner, "    )"]
 
 
 def comment(text: str, lead: bool = False) -> list[str]:

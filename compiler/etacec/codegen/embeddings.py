@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from etacec.codegen import expr
 from etacec.codegen.context import Context, doc, floats, plain, section
@@ -32,10 +32,11 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
         symbol = "y(r)" if what == "transform" else f"e({curve.curve.argument})"
         out.append(f'    """{symbol} = {doc(curve.curve.text)}"""')
         out += expr.statements(formula)
-    polynomials = polynomials_of(c, node)
+    out += _polynomials(c, node, calls)
     shape = f"{len(o.channels)}, {o.polynomials}, {c.n**2}"
     bound = ",".join(o.binders)
-    out += [
+    return [
+        *out,
         "",
         "",
         f"def {name}(params, graph, channels=None):",
@@ -43,26 +44,37 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
         "",
         "    channels: places of those wanted, if not all.",
         '    """',
-    ]
-    needs_bond = any("bond" in c.split("(")[1] for c in calls.values())
-    rcut = bond_length(c, "rcut")
-    if needs_bond or "bond" in rcut or "bond" in bond_length(c, "rin"):
-        out.append(f"    bond = graph.pairs({c.n})")
-    out.append(f"    r, inside = bonds.distances(graph, {rcut})")
-    if any(b.rin for b in c.bonds):
-        clamped = calls["transform"].replace("(r", f"(jnp.maximum(r, {bond_length(c, 'rin')})", 1)
-        out.append(f"    y = {clamped}")
-    else:
-        out.append(f"    y = {calls['transform']}")
-    out += [
-        f"    e = jnp.where(inside, {calls['envelope']}, 0)",
-        f"    P = {polynomials}",
         f"    W = jnp.asarray({c.weights(node, o.weights)})  # [{shape}]",
         "    if channels is not None:",
         "        W = W[np.asarray(channels)]",
-        f"    return tensor.mix(W, e[..., None] * P, graph, {c.n})",
+        f"    return tensor.mix(W, {c.names.derived(node, 'polynomials')}(graph), graph, {c.n})",
     ]
-    return out
+
+
+def _polynomials(c: Context, node: str, calls: Mapping[str, str]) -> list[str]:
+    """The function that all channels of a radial are mixed from. calls: of its transform and envelope."""
+    rcut, rin = bond_length(c, "rcut"), bond_length(c, "rin")
+    count = c.graph.input_op(node, op.PolynomialBasis).polynomials.count
+    out = [
+        "",
+        "",
+        f"def {c.names.derived(node, 'polynomials')}(graph):",
+        f'    """P_q(y) e of every edge: [atoms, neighbours, {count}]."""',
+    ]
+    needs_bond = any("bond" in call.split("(")[1] for call in calls.values())
+    if needs_bond or "bond" in rcut or "bond" in rin:
+        out.append(f"    bond = graph.pairs({c.n})")
+    out.append(f"    r, inside = bonds.distances(graph, {rcut})")
+    if any(b.rin for b in c.bonds):
+        clamped = calls["transform"].replace("(r", f"(jnp.maximum(r, {rin})", 1)
+        out.append(f"    y = {clamped}")
+    else:
+        out.append(f"    y = {calls['transform']}")
+    return [
+        *out,
+        f"    e = jnp.where(inside, {calls['envelope']}, 0)",
+        f"    return {polynomials_of(c, node).removesuffix(')')}, times=e)",
+    ]
 
 
 def _with_tables(
@@ -119,7 +131,7 @@ def angular(c: Context, node: str, o: op.Harmonics) -> list[str]:
         "",
         f"def {name}(graph, lmax={o.lmax}):",
         f'    """{name}[l,m](ij), {o.kind}, at l * l + l + m: [atoms, neighbours, (lmax + 1)**2]."""',
-        f"    return angular.{o.kind}_harmonics(graph.vectors, lmax)",
+        f"    return angular.{o.kind}_harmonics(graph.components, lmax)",
     ]
 
 

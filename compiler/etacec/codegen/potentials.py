@@ -7,7 +7,7 @@ from fractions import Fraction
 import networkx as nx
 
 from etacec.codegen import inference
-from etacec.codegen.context import Context, comment, plain, section, strings
+from etacec.codegen.context import Context, call, comment, plain, section, strings
 from etacec.codegen.starts import learnable
 from etacec.codegen.tables import tuple_text
 from etacec.ir import nodes as op
@@ -35,19 +35,27 @@ def readout(c: Context, node: str, o: op.Readout) -> list[str]:
     shape = f"[{o.functions}, {c.n}]"
     if o.kind == "pair":
         (radial,) = c.graph.inputs(source)
-        B = f"jnp.sum({c.names[radial]}(params, graph), axis=1)"
+        W, P = c.weights(radial, c.select(radial).weights), c.names.derived(radial, "polynomials")
+        channels = f"tensor.scalars({c.names.derived(radial, 'CHANNELS')})"
         what = f"sum over k of W[k; Z_i] sum over j of {c.names[radial]}[k](ij)"
+        body = [
+            *call(
+                "sums = ", "tensor.pool", [W, f"{P}(graph)", "None", channels, "graph", str(c.n)]
+            ),
+            f"    return tensor.readout(sums, {weights}, graph)",
+        ]
     else:
-        B = f"{c.names[source]}(params, graph)"
+        A, table = (c.names.derived(source, suffix) for suffix in ("A", "TABLE"))
         what = f"sum over k of W[k; Z_i] {c.names[source]}[k](i)"
+        parts = [f"{A}(params, graph)", weights, table, "graph"]
+        body = call("return ", "tensor.evaluate", parts)
     return [
         *section(f"{o.kind} {plain(node)}", o.doc),
         "",
         "",
         f"def {name}(params, graph):",
         f'    """{what}: [atoms], eV; W: {shape}."""',
-        f"    features = {B}",
-        f"    return tensor.readout(features, {weights}, graph)",
+        *body,
     ]
 
 

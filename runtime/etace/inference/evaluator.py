@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import Barrier
 from typing import Any
 
 import jax
 import numpy as np
 
 from etace.inference.blocks import BlockGraph, Capacity, pack
-from etace.inference.form import Inference, full, join
+from etace.inference.form import Inference, full
 from etace.inference.spline import SplineError
 from etace.precision import host_precision
 from etace.structure import Paired
@@ -134,41 +135,37 @@ class Evaluator:
         graph = prepared.graph
         with host_precision(self.inference.dtype):
             if len(graph.parts) == 1:
-                found = [
-                    self._own_and_back(
-                        tables[0], graph.positions, graph.cell, graph.structure, graph.parts[0]
-                    )
-                ]
-                energies, virials, forces = (np.asarray(x)[None] for x in found[0])
+                x = (graph.positions, graph.cell, graph.structure)
+                sums = [np.asarray(self._own_and_back(tables[0], *x, graph.parts[0]))]
             else:
-                energies, virials, forces = self._in_parts(tables, graph)
-        return self._collect(prepared, energies, virials, forces)
+                sums = self._in_parts(tables, graph)
+        return _collect(prepared, sums)
 
-    def _in_parts(self, tables: list[Any], graph: BlockGraph) -> Any:
-        def own(k: int) -> Any:
-            x = jax.device_put((graph.positions, graph.cell, graph.structure), self.devices[k])
-            return jax.block_until_ready(self._own(tables[k], *x, graph.parts[k]))
-
-        def back(k: int) -> Any:
-            gradients = [f[0] for f in first]
-            if len(set(self.devices)) > 1:
-                gradients = jax.device_put(gradients, self.devices[k])
-            return np.asarray(self._back(graph.parts[k], gradients))
-
-        first = self._each(own, len(graph.parts))
-        second = self._each(back, len(graph.parts))
-        energies, virials, forces = (np.stack([np.asarray(f[c]) for f in first]) for c in (1, 2, 3))
-        return energies, virials, forces - np.stack(second)
-
-    def _each(self, job: Any, n: int) -> list[Any]:
-        """job(0) .. job(n - 1) at the same time, each in JAX's mode of the caller."""
+    def _in_parts(self, tables: list[Any], graph: BlockGraph) -> list[np.ndarray]:
+        """Every part in its own thread: its own energies and gradients, then, when all have theirs,
+        what the others' gradients add to its forces."""
+        parts, several = graph.parts, len(set(self.devices)) > 1
         wide = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+        first: list[Any] = [None] * len(parts)
+        ready = Barrier(len(parts))
 
-        def run(k: int) -> Any:
-            with jax.enable_x64(wide):
-                return job(k)
+        def job(k: int) -> Any:
+            x = (graph.positions, graph.cell, graph.structure)
+            try:
+                with jax.enable_x64(wide):
+                    if several:
+                        x = jax.device_put(x, self.devices[k])
+                    first[k] = jax.block_until_ready(self._own(tables[k], *x, parts[k]))
+                    ready.wait()
+                    gradients = [f[0] for f in first]
+                    if several:
+                        gradients = jax.device_put(gradients, self.devices[k])
+                    return np.asarray(self._back(parts[k], gradients, first[k][1]))
+            except BaseException:
+                ready.abort()  # nobody waits for what will not come
+                raise
 
-        rest = [self._threads.submit(run, k) for k in range(1, n)]
+        rest = [self._threads.submit(job, k) for k in range(1, len(parts))]
         return [job(0), *(f.result() for f in rest)]
 
     @cached_property
@@ -181,15 +178,13 @@ class Evaluator:
 
     @cached_property
     def _back(self) -> Any:
-        return jax.jit(lambda part, gradients: self.inference.back(part, join(gradients)))
+        return jax.jit(self.inference.back)
 
     @cached_property
     def _own_and_back(self) -> Any:
         def both(tables: Any, positions: Any, cell: Any, structure: Any, part: Any) -> Any:
-            gradients, energies, virials, forces = self.inference.own(
-                tables, positions, cell, structure, part
-            )
-            return energies, virials, forces - self.inference.back(part, join([gradients]))
+            gradients, sums = self.inference.own(tables, positions, cell, structure, part)
+            return self.inference.back(part, [gradients], sums)
 
         return jax.jit(both)
 
@@ -198,20 +193,14 @@ class Evaluator:
         """How many shapes have been compiled so far."""
         return len(self._capacities)
 
-    def _collect(
-        self, prepared: Prepared, energies: np.ndarray, virials: np.ndarray, forces: np.ndarray
-    ) -> HostResults:
-        """From [parts, blocks, (C,) B] to atoms and structures."""
-        slot = np.asarray(prepared.graph.slot)[: prepared.n]
-        E = energies.reshape(-1)[slot]
-        F = np.moveaxis(forces, 2, 3).reshape(-1, 3)[slot]
-        if not prepared.batch:
-            V = virials.sum(axis=(0, 1, 3))[None]
-            return HostResults(E.sum(keepdims=True), E, F, full(V))
-        starts = np.cumsum([0, *prepared.counts[:-1]])
-        each = np.moveaxis(virials, 2, 3).reshape(-1, 6)[slot]
-        V = np.add.reduceat(each, starts, axis=0)
-        return HostResults(np.add.reduceat(E, starts), E, F, full(V))
+
+def _collect(prepared: Prepared, sums: Sequence[np.ndarray]) -> HostResults:
+    """From the parts' [blocks, 10, B] to atoms and structures."""
+    slot = np.asarray(prepared.graph.slot)[: prepared.n]
+    rows = np.concatenate([np.moveaxis(s, 1, 2).reshape(-1, 10) for s in sums])[slot]
+    starts = np.cumsum([0, *prepared.counts[:-1]])
+    total = np.add.reduceat(rows, starts, axis=0)
+    return HostResults(total[:, 0], rows[:, 0].copy(), rows[:, 1:4].copy(), full(total[:, 4:]))
 
 
 def available_cores() -> int:

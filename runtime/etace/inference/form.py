@@ -73,18 +73,18 @@ class Inference:
         require(self.dtype, tables=tables, positions=graph.positions, cell=graph.cell)
         x = (graph.positions, graph.cell, graph.structure)
         found = [self.own(tables, *x, part) for part in graph.parts]
-        gradients = join([f[0] for f in found])
-        forces = [f[3] - self.back(p, gradients) for p, f in zip(graph.parts, found, strict=True)]
-        return collect(graph, [f[1] for f in found], forces, [f[2] for f in found])
+        gradients = [f[0] for f in found]
+        sums = [self.back(p, gradients, f[1]) for p, f in zip(graph.parts, found, strict=True)]
+        return collect(graph, sums)
 
     def own(
         self, tables: Any, positions: Any, cell: Any, structure: Any, part: Part
-    ) -> tuple[list[list[jax.Array]], jax.Array, jax.Array, jax.Array]:
+    ) -> tuple[list[list[jax.Array]], jax.Array]:
         """What a part's atoms have of their own energies. Arguments as in `BlockGraph`.
 
         gradients dE_i/dr_ij: by segment x, y and z, [blocks, K, B] each, eV/Å
-        energies: [blocks, B], eV; virials: [blocks, 6, B], eV, Voigt order
-        forces: sum over j of dE_i/dr_ij, [blocks, 3, B], eV/Å
+        sums: [blocks, 10, B]: E_i, eV; x, y, z of sum over j of dE_i/dr_ij, eV/Å; virial of E_i, eV,
+            in Voigt order
         """
         x = [jnp.asarray(positions)[:, c] for c in range(3)]
         tables = jax.tree.map(jnp.asarray, tables)
@@ -100,34 +100,40 @@ class Inference:
             box = cell if structure is None else take(cell, take(jnp.asarray(structure), atom))
             edges = [self._edges(x, at, box, s, b, z) for s in part.segments]
             energies, gradients = self.block(own, edges, jnp.zeros((part.size,), self.dtype))
-            forces = jnp.zeros((3, part.size), self.dtype)
+            forces, kept = jnp.zeros((3, part.size), self.dtype), []
             virial = jnp.zeros((6, part.size), self.dtype)
-            kept = []
             for e, f in zip(edges, gradients, strict=True):
                 f = [e.apart(c) for c in f]
                 d = [e.apart(c * e.r) for c in (e.x, e.y, e.z)]
                 forces = forces + jnp.stack([over_neighbours(c) for c in f])
                 virial = virial - jnp.stack([over_neighbours(f[a] * d[c]) for a, c in VOIGT])
                 kept.append(f)
-            return kept, jnp.where(part.real[b], energies, 0), virial, forces
+            energies = jnp.where(part.real[b], energies, 0)
+            return kept, jnp.concatenate([energies[None], forces, virial])
 
-        return over_blocks(block, part, self.together)
+        gradients, sums = over_blocks(block, part, self.together)
+        return gradients, sums
 
-    def back(self, part: Part, gradients: Sequence[jax.Array]) -> jax.Array:
-        """sum over j of dE_j/dr_ji: [blocks, 3, B], eV/Å. gradients: of all parts, x, y and z [edges]"""
+    def back(
+        self, part: Part, gradients: Sequence[list[list[jax.Array]]], sums: jax.Array
+    ) -> jax.Array:
+        """The sums of a part with its atoms' forces complete: less sum over j of dE_j/dr_ji.
+
+        gradients: of all parts
+        """
         part = jax.tree.map(jnp.asarray, part)
+        every = join(gradients)
 
         def block(b: jax.Array) -> jax.Array:
-            total = [jnp.zeros((part.size,), self.dtype) for _ in range(3)]
+            total = [sums[b, 1 + c] for c in range(3)]
             for s in part.segments:
                 reverse = s.reverse[b]
                 total = [
-                    t + over_neighbours(take(g, reverse))
-                    for t, g in zip(total, gradients, strict=True)
+                    t - over_neighbours(take(g, reverse)) for t, g in zip(total, every, strict=True)
                 ]
             return jnp.stack(total)
 
-        return over_blocks(block, part, self.together)
+        return sums.at[:, 1:4].set(over_blocks(block, part, self.together))
 
     def _edges(
         self, x: Any, at: Any, cell: jax.Array, s: Segment, b: jax.Array, z: jax.Array
@@ -180,30 +186,18 @@ def join(parts: Sequence[Sequence[Sequence[jax.Array]]]) -> list[jax.Array]:
     return [c[0] if len(c) == 1 else jnp.concatenate(c) for c in flat]
 
 
-def collect(
-    graph: BlockGraph,
-    energies: Sequence[jax.Array],
-    forces: Sequence[jax.Array],
-    virials: Sequence[jax.Array],
-) -> Results:
-    """From blocks to atoms and structures."""
-    slot, real = jnp.asarray(graph.slot), jnp.asarray(graph.real)
-
-    def atoms(x: Sequence[jax.Array]) -> jax.Array:
-        """[blocks, C, B] of the parts to [N, C]."""
-        rows = jnp.concatenate([jnp.moveaxis(p, 1, 2).reshape(-1, p.shape[1]) for p in x])
-        return jnp.where(real[:, None], take(rows, slot), 0)
-
-    E = atoms([e[:, None] for e in energies])[:, 0]
+def collect(graph: BlockGraph, sums: Sequence[jax.Array]) -> Results:
+    """From blocks to atoms and structures. sums: of the parts, [blocks, 10, B]"""
+    real = jnp.asarray(graph.real)[:, None]
+    rows = jnp.concatenate([jnp.moveaxis(s, 1, 2).reshape(-1, 10) for s in sums])
+    rows = jnp.where(real, take(rows, jnp.asarray(graph.slot)), 0)
     if graph.structure is None:
-        energy, six = E.sum(), sum(v.sum((0, 2)) for v in virials)
+        total = rows.sum(0)
     else:
-        both = jnp.concatenate([E[:, None], atoms(virials)], axis=1)
-        both = jax.ops.segment_sum(
-            both, jnp.asarray(graph.structure), graph.n_structures, indices_are_sorted=True
+        total = jax.ops.segment_sum(
+            rows, jnp.asarray(graph.structure), graph.n_structures, indices_are_sorted=True
         )
-        energy, six = both[:, 0], both[:, 1:]
-    return Results(energy, E, atoms(forces), full(six))
+    return Results(total[..., 0], rows[:, 0], rows[:, 1:4], full(total[..., 4:]))
 
 
 def full(six: Any) -> Any:
