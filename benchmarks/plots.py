@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.report import Table
 
@@ -20,6 +21,8 @@ def draw(folder: Path, tables: Sequence[Table]) -> None:
     from matplotlib.figure import Figure
 
     for table in tables:
+        if table.rows and "series" in table.rows[0]:
+            _series(folder, table, Figure(figsize=(6.4, 4.4), layout="constrained"))
         if table.x is None:
             continue
         figure = Figure(figsize=(6.4, 4.4), layout="constrained")
@@ -39,6 +42,20 @@ def draw(folder: Path, tables: Sequence[Table]) -> None:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
         figure.savefig(folder / f"{table.name}.png", dpi=150)
+
+
+def _series(folder: Path, table: Table, figure: Any) -> None:
+    """One panel for each quantity of the first row's series, against the first of them."""
+    (x, time), *quantities = table.rows[0]["series"].items()
+    for axes, (name, values) in zip(
+        figure.subplots(len(quantities), sharex=True), quantities, strict=True
+    ):
+        axes.plot(time, values, lw=0.6)
+        axes.set_ylabel(name, fontsize=8)
+        axes.grid(alpha=0.3)
+    axes.set_xlabel(x)
+    figure.suptitle(table.title, fontsize=9)
+    figure.savefig(folder / f"{table.name}.png", dpi=150)
 
 
 def _word(key: str, value: object) -> str:

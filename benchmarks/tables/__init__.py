@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.compare import Session
 from benchmarks.report import Table
-from benchmarks.tables import forms, growth, speed
+from benchmarks.tables import forms, growth, md, speed
 
 TABLES: dict[str, Callable[[Session], Table]] = {
     "linear_si": speed.linear_si,
@@ -19,4 +19,5 @@ TABLES: dict[str, Callable[[Session], Table]] = {
     "rows": forms.rows,
     "training": forms.training,
     "compilations": forms.compilations,
+    "md": md.md,
 }

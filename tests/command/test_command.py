@@ -65,11 +65,13 @@ def test_compile_writes_the_module_and_nothing_half(tmp_path):
     )
 
 
-@pytest.mark.parametrize("stage", ["source", "ast", "model", "graph", "passes", "module"])
+@pytest.mark.parametrize(
+    "stage", ["source", "ast", "model", "graph", "passes", "module", "inference"]
+)
 def test_every_stage_prints(stage):
     result = invoke("show", SPECS / "scratch.etace", "--stage", stage)
     assert result.exit_code == 0
-    assert "R" in result.output
+    assert "B" in result.output
     assert result.output == invoke("show", SPECS / "scratch.etace", "--stage", stage).output
 
 
@@ -123,6 +125,8 @@ def test_explain_knows_its_codes_and_says_so_when_not():
         (["info", FRAMES], 1, "error"),
         (["run", MODEL, "nowhere.xyz"], 2, "no such file"),
         (["run", MODEL, FRAMES, "-o", "out.pdf"], 2, ".json"),
+        (["run", MODEL, FRAMES, "--cores", "0"], 2, "--cores"),
+        (["run", MODEL, FRAMES, "--splines", "1"], 2, "--splines"),
     ],
 )
 def test_wrong_commands_are_answered_in_words(args, code, word):
@@ -142,6 +146,12 @@ def test_run_prints_energies_and_writes_them(tmp_path):
     assert back[0].get_potential_energy() == pytest.approx(-119.180575, abs=1e-6)
     assert back[0].get_forces().shape == (15, 3)
     assert back[0].get_stress().shape == (6,)
+
+
+def test_run_with_splines_prints_how_far_off_they_are():
+    result = invoke("run", MODEL, FRAMES, "--splines", 60, "--cores", 1)
+    assert result.exit_code == 0, result.output
+    assert "B: splines with 60 knots are off by" in result.output
 
 
 @pytest.fixture(scope="module")

@@ -284,9 +284,9 @@ def test_all_of_it_can_be_differentiated_by_jax(name):
 @pytest.mark.parametrize(
     "name", some(["si_o", "scratch", "bonds", "order5", "scalar", "si_ace_small"])
 )
-def test_float32_is_within_rounding_of_float64(name):
+def test_float32_is_within_rounding_of_float64(name, form):
     """Errors in units of eps * (sum of |terms| of the linear sum): 64 for E, 512 per Å for F and V."""
-    double, single = case(name), case(name, "float32")
+    double, single = case(name), case(name, "float32", form)
     atoms = crystal(double)
     rows = double.rows(double.params, double.graph(atoms))
     c = np.abs(double.potential.get_linear_parameters(double.params))

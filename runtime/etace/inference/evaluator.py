@@ -88,10 +88,11 @@ class Evaluator:
 
     @cached_property
     def devices(self) -> list[Any]:
-        """One for each part: all accelerators, or the CPU once for each core."""
+        """One for each part: all accelerators, or one CPU device (or more, where JAX is configured so)
+        for each core."""
         found = jax.local_devices()
-        cpu = found[0].platform == "cpu"
-        return [found[k % len(found)] for k in range(max(len(found), self.cores if cpu else 1))]
+        parts = self.cores if found[0].platform == "cpu" else len(found)
+        return [found[k % len(found)] for k in range(parts)]
 
     def tables(self, params: Any) -> list[Any]:
         """Frozen tables on every device; made anew only for other parameters."""
