@@ -80,7 +80,8 @@ def _recursion(y: Any, first: float, steps: Steps, n: int, times: Times) -> Any:
     """p_0 = first, p_k = (a y + b) p_{k-1} + c p_{k-2} with (a, b, c) = steps[k-1]: [..., n]."""
     steps = tuple(steps[: n - 1])
     if isinstance(y, np.ndarray):
-        return np.moveaxis(np.stack(_polynomials(np.ones_like(y), y, first, steps)), 0, -1)
+        one = np.ones_like(y) if times is None else np.asarray(times)
+        return np.moveaxis(np.stack(_polynomials(one, y, first, steps)), 0, -1)
     p = _in_front(jnp.asarray(y), first, steps)
     return jnp.moveaxis(p if times is None else times[None] * p, 0, -1)
 

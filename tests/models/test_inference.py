@@ -225,7 +225,7 @@ def test_splined_radials_say_how_far_off_they_are():
     atoms = crystal(c)
     exact = evaluate(c, atoms)
     errors, gaps = [], []
-    for knots in (51, 101, 201):
+    for knots in (201, 401, 801):
         evaluator = Evaluator(c.potential.inference, 1, splines=knots)
         found = evaluate(c, atoms, evaluator)
         (error,) = evaluator.spline_errors
