@@ -16,6 +16,7 @@ from etace.inference.blocks import BlockGraph, Part, Segment
 from etace.inference.explain import explain
 from etace.inference.kernels import Edges, over_neighbours
 from etace.inference.shells import Shell
+from etace.inference.sparse import take
 from etace.inference.spline import SplineError, splined
 from etace.precision import require
 
@@ -174,10 +175,6 @@ def over_blocks(block: Callable[[jax.Array], Any], part: Part, together: bool) -
         return jax.tree.map(lambda o, v: lax.dynamic_update_index_in_dim(o, v, b, 0), out, block(b))
 
     return lax.fori_loop(0, part.count, step, start)
-
-
-def take(a: jax.Array, index: jax.Array) -> jax.Array:
-    return a.at[index].get(mode="promise_in_bounds")
 
 
 def join(parts: Sequence[Sequence[Sequence[jax.Array]]]) -> list[jax.Array]:

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace.inference.shells import Shell, namespace
-from etace.inference.sparse import GatheredSum, Term
+from etace.inference.sparse import GatheredSum, Term, take
 from etace.tensor import ProductTable
 
 Monomial = tuple[int, ...]
@@ -301,10 +301,10 @@ class Polynomial:
 
         tables: of `freeze`, of that species; A: [n_A, B]; result: [B], [n_A, B]
         """
-        A = _rows(A, self.order)
+        A = take(A, self.order)
         values, gradients = [], []
         if self.pairs:
-            P = _rows(A, self.pair_places[0]) * _rows(A, self.pair_places[1])
+            P = take(A, self.pair_places[0]) * take(A, self.pair_places[1])
         for k, b in enumerate(self.blocks):
             own = A[b.first : b.first + b.size]
             value = gradient = jnp.zeros_like(own)
@@ -330,14 +330,14 @@ class Polynomial:
         if self.splits:
             high, down = self._high(tables, A)
             rho, w = rho + high, w + down
-        return rho, _rows(w, self.place)
+        return rho, take(w, self.place)
 
     def _high(self, tables: Any, A: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Orders 4 and up."""
         products: dict[int, jax.Array] = {1: A}
         for level in self.levels:
             a, b = -(-level.order // 2), level.order // 2
-            products[level.order] = _rows(products[a], level.left) * _rows(products[b], level.right)
+            products[level.order] = take(products[a], level.left) * take(products[b], level.right)
         rho = jnp.zeros_like(A[0])
         gradients = {n: jnp.zeros_like(p) for n, p in products.items()}
         parts: dict[int, list[tuple[int, jax.Array]]] = defaultdict(list)
@@ -364,10 +364,6 @@ class Polynomial:
 
 def _dot(C: jax.Array, x: jax.Array) -> jax.Array:
     return jnp.matmul(C, x, precision="highest")
-
-
-def _rows(a: jax.Array, index: np.ndarray) -> jax.Array:
-    return a.at[index].get(mode="promise_in_bounds")
 
 
 def _add(base: jax.Array, parts: list[tuple[int, jax.Array]]) -> jax.Array:

@@ -103,5 +103,6 @@ class GatheredSum:
         return GatheredSum(self.rows, again)(None, pieces)
 
 
-def take(a: jax.Array, index: np.ndarray) -> jax.Array:
+def take(a: jax.Array, index: Any) -> jax.Array:
+    """a[index] along the first axis, without checks of bounds."""
     return a.at[index].get(mode="promise_in_bounds")
