@@ -219,8 +219,13 @@ class Model:
     def energy_forces_virial_basis(self, atoms: Any) -> Rows:
         """Derivatives of energy, forces and virial in the linear parameters."""
         with host_precision(self.potential.dtype):
-            r = self._rows(self.params, self.graph(atoms))
+            r = self.design_rows(self.graph(atoms))
         return Rows(np.asarray(r.energy), np.asarray(r.forces)[: len(atoms)], np.asarray(r.virial))
+
+    def design_rows(self, graph: AtomGraph) -> Rows:
+        """The same of a graph, also of a batch, as JAX arrays in the caller's mode of JAX."""
+        rows: Rows = self._rows(self.params, graph)
+        return rows
 
     # ------------------------------------------------------------ files
 

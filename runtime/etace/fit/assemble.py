@@ -1,0 +1,205 @@
+"""From labelled structures to R factors, in bounded memory and on all cores.
+
+Structures stand in one order (split, config type, size), are cut into batches of about as many atoms
+as the largest has, and batches into tasks of a few times as many rows as there are columns. Every task
+makes its rows and reduces them; factors of tasks are merged in the order of the tasks. Order and cuts
+depend on the data and the model alone, so the result does not depend on how many workers there are, nor
+on whether the work was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from etace.errors import StructureError
+from etace.fit.factors import Factor, Key, factor, merged
+from etace.graph import AtomGraph, atom_bucket, slot_bucket
+from etace.precision import host_precision
+
+SMALLEST = 256  # atoms in a batch, at least
+TALL = 5  # rows of a task per column
+STRUCTURES = 64  # in a batch, at most
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+MANY = 48  # config types with a factor of their own
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One structure as a fit sees it: labels less what the model gives without linear parameters.
+
+    energy: eV; forces: [N, 3], eV/Å; virial: [3, 3], eV; None where there is no label
+    split: train or validation
+    """
+
+    atoms: Any
+    energy: float | None
+    forces: np.ndarray | None
+    virial: np.ndarray | None
+    group: str
+    weight: float
+    split: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """batches: [batches of places of targets]; slots of each batch"""
+
+    batches: tuple[tuple[int, ...], ...]
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """order of the work. atoms: of a batch, padding included; atoms_of: real ones of each task"""
+
+    tasks: tuple[Task, ...]
+    atoms: int
+    structures: int
+    atoms_of: tuple[int, ...]
+
+
+def plan(model: Any, targets: Sequence[Target]) -> Plan:
+    """Needs the lists of neighbours of all structures once, for their longest ones."""
+    columns = model.length_basis + 1
+    longest = []
+    for t in targets:
+        try:
+            pairs = model.paired(t.atoms).pairs
+        except StructureError as error:
+            raise StructureError(f"{t.source}: {error}") from None
+        longest.append(int(np.bincount(pairs.i, minlength=1).max()) if len(pairs.i) else 1)
+    classes = _classes(longest)
+    order = sorted(
+        range(len(targets)),
+        key=lambda k: (targets[k].split, targets[k].group, classes[k], -len(targets[k].atoms), k),
+    )
+    atoms = atom_bucket(max(SMALLEST, *(len(t.atoms) for t in targets)))
+    batches: list[list[int]] = []
+    count = 0
+    for k in order:
+        n = len(targets[k].atoms)
+        full = not batches or count + n > atoms or len(batches[-1]) == STRUCTURES
+        if full or classes[batches[-1][0]] != classes[k]:
+            batches.append([])
+            count = 0
+        batches[-1].append(k)
+        count += n
+    tasks: list[list[list[int]]] = [[]]
+    rows = 0
+    for b in batches:
+        if rows >= TALL * columns:
+            tasks.append([])
+            rows = 0
+        tasks[-1].append(b)
+        rows += sum(3 * len(targets[k].atoms) + 7 for k in b)
+    made = tuple(
+        Task(tuple(map(tuple, t)), tuple(max(classes[k] for k in b) for b in t)) for t in tasks
+    )
+    real = tuple(sum(len(targets[k].atoms) for b in t for k in b) for t in tasks)
+    return Plan(made, atoms, STRUCTURES, real)
+
+
+def _classes(longest: Sequence[int]) -> list[int]:
+    """Slots for each structure: three sizes at most, so that XLA compiles three shapes at most."""
+    top = slot_bucket(max(longest))
+    sizes = sorted({slot_bucket(-(-top * part // 8)) for part in (8, 6, 4)})
+    return [next(s for s in sizes if s >= n) for n in longest]
+
+
+def rows_of(
+    model: Any, targets: Sequence[Target], members: Sequence[int], slots: int, shape: Plan
+) -> Iterator[tuple[Key, np.ndarray]]:
+    """Rows [.., P + 1] of [A | y] of one batch: energies / sqrt(N), forces, virials / sqrt(N).
+
+    A virial has six rows: xx, yy, zz, yz, xz, xy.
+    """
+    chosen = [targets[k] for k in members]
+    with host_precision(model.potential.dtype):
+        graphs = [model.graph(t.atoms) for t in chosen]
+        batch = AtomGraph.batch(
+            graphs, capacity=(shape.atoms, slots), n_structures=shape.structures
+        )
+        found = model.design_rows(batch)
+        energy, forces, virial = (np.asarray(x) for x in found)
+    start = 0
+    for k, t in enumerate(chosen):
+        n = len(t.atoms)
+        each = t.weight / np.sqrt(n)
+        if t.energy is not None:
+            yield (
+                Key(t.split, t.group, "energy"),
+                _row(energy[k][None], np.array([t.energy]), each),
+            )
+        if t.forces is not None:
+            own = forces[start : start + n].reshape(3 * n, -1)
+            yield Key(t.split, t.group, "forces"), _row(own, t.forces.reshape(-1), t.weight)
+        if t.virial is not None:
+            six = np.stack([virial[k, a, b] for a, b in VOIGT])
+            y = np.array([t.virial[a, b] for a, b in VOIGT])
+            yield Key(t.split, t.group, "virial"), _row(six, y, each)
+        start += n
+
+
+def _row(A: np.ndarray, y: np.ndarray, weight: float) -> np.ndarray:
+    out = np.empty((len(A), A.shape[1] + 1))
+    np.multiply(A, weight, out=out[:, :-1])
+    out[:, -1] = weight * y
+    return out
+
+
+def reduce_task(
+    model: Any, targets: Sequence[Target], task: Task, shape: Plan
+) -> dict[Key, Factor]:
+    """The factors of one task."""
+    blocks: dict[Key, list[np.ndarray]] = defaultdict(list)
+    for members, slots in zip(task.batches, task.slots, strict=True):
+        for key, rows in rows_of(model, targets, members, slots, shape):
+            blocks[key].append(rows)
+    return {key: factor(found) for key, found in sorted(blocks.items())}
+
+
+def merge_into(total: dict[Key, Factor], found: dict[Key, Factor]) -> None:
+    for key, own in found.items():
+        total[key] = merged(total[key], own) if key in total else own
+
+
+def assemble(
+    model: Any,
+    targets: Sequence[Target],
+    shape: Plan,
+    cores: int,
+    start: int = 0,
+    total: dict[Key, Factor] | None = None,
+    done: Callable[[int, dict[Key, Factor]], None] = lambda k, total: None,
+) -> dict[Key, Factor]:
+    """Factors of all tasks from `start` on, merged into `total` (of those before).
+
+    cores: threads at work; done: called after each task with their number and the factors so far
+    """
+    total = {} if total is None else dict(total)
+    tasks = shape.tasks[start:]
+    with ThreadPoolExecutor(cores, thread_name_prefix="etace-fit") as pool:
+        waiting: list[Future[dict[Key, Factor]]] = []
+        try:
+            submitted = iter(tasks)
+            for task in submitted:
+                waiting.append(pool.submit(reduce_task, model, targets, task, shape))
+                if len(waiting) > cores:
+                    break
+            for k in range(len(tasks)):
+                merge_into(total, waiting.pop(0).result())
+                if (task := next(submitted, None)) is not None:
+                    waiting.append(pool.submit(reduce_task, model, targets, task, shape))
+                done(start + k + 1, total)
+        except BaseException:
+            for f in waiting:
+                f.cancel()
+            raise
+    return total

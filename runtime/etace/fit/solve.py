@@ -1,0 +1,94 @@
+"""Bayesian linear regression by evidence, on the R factor.
+
+y = A c + noise of variance ve, c' = gamma c of variance v0: the posterior mean minimises
+|A c - y|^2 / ve + |c'|^2 / v0. Both variances maximise the evidence (MacKay 1992; the objective of
+ACEfit.jl): with the SVD R / gamma = U S V^T and b = U^T z,
+
+    log p(y) = -1/2 [ sum b_i^2 / (v0 s_i^2 + ve) + rest / ve
+                      + sum log(v0 s_i^2 + ve) + (rows - r) log ve + rows log 2 pi ].
+
+With ve = q v0 the best v0 for a given q is known, so what is searched is a curve of one variable: on a
+grid first, so that the best of several maxima is found, and the same one every time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etace.fit.factors import System
+
+FLOOR = 1e-8  # of both variances: (1e-4)^2, as in ACEfit.jl
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """c: [P]; root: [P, r], whose product with its transpose is the posterior covariance, or None
+    notes: figures for people, by name"""
+
+    c: np.ndarray
+    root: np.ndarray | None
+    notes: dict[str, float]
+
+
+def evidence(system: System) -> Solution:
+    """Mean and covariance in the unknowns of the system (already scaled by the prior)."""
+    U, s, Vt = np.linalg.svd(system.R)
+    keep = (
+        s > s[0] * np.finfo(float).eps * len(s) if len(s) and s[0] > 0 else np.zeros(len(s), bool)
+    )
+    r = int(keep.sum())
+    U, s, Vt = U[:, :r], s[:r], Vt[:r]
+    b = U.T @ system.z
+    rest = max(system.norm - float(b @ b), 0.0)
+    rows = system.rows
+    if r == 0 or rows <= 0:
+        return Solution(np.zeros(system.R.shape[1]), None, {"rank": 0.0})
+    b2, s2 = b * b, s * s
+
+    def best(q: float) -> tuple[float, float]:
+        """(log evidence, v0) for ve = q v0."""
+        v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
+        v0 = max(v0, FLOOR, FLOOR / q)
+        v, ve = v0 * s2 + q * v0, q * v0
+        log = np.sum(b2 / v) + rest / ve + np.sum(np.log(v)) + (rows - r) * np.log(ve)
+        return -0.5 * float(log + rows * np.log(2 * np.pi)), v0
+
+    lo, hi = np.log(s2[-1]) - 12, np.log(s2[0]) + 12
+    grid = np.linspace(lo, hi, 241)
+    k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
+    x = _golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, 240)])
+    q = float(np.exp(x))
+    log_evidence, v0 = best(q)
+    filtered = s / (s2 + q)
+    root = Vt.T * np.sqrt(v0 * q / (s2 + q))  # (s^2 / ve + 1 / v0)^-1 = v0 q / (s^2 + q)
+    if r < system.R.shape[1]:  # what the data do not see has its prior
+        full = np.linalg.svd(system.R)[2][r:]
+        root = np.concatenate([root, np.sqrt(v0) * full.T], axis=1)
+    notes = {
+        "rank": float(r),
+        "condition": float(s[0] / s[-1]),
+        "effective parameters": float(np.sum(s2 / (s2 + q))),
+        "noise": float(np.sqrt(q * v0)),
+        "prior scale": float(np.sqrt(v0)),
+        "log evidence": log_evidence,
+    }
+    return Solution(Vt.T @ (filtered * b), root, notes)
+
+
+def _golden(f, a: float, b: float, steps: int = 60) -> float:  # type: ignore[no-untyped-def]
+    """Where f is largest between a and b, by sections of the golden ratio."""
+    ratio = (5**0.5 - 1) / 2
+    c, d = b - ratio * (b - a), a + ratio * (b - a)
+    fc, fd = f(c), f(d)
+    for _ in range(steps):
+        if fc >= fd:
+            b, d, fd = d, c, fc
+            c = b - ratio * (b - a)
+            fc = f(c)
+        else:
+            a, c, fc = c, d, fd
+            d = a + ratio * (b - a)
+            fd = f(d)
+    return (a + b) / 2

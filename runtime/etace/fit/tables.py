@@ -1,0 +1,86 @@
+"""Errors of a model on labelled structures, by config type: E in meV/atom, F in eV/Å, V in meV/atom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from etace.fit.factors import KINDS
+
+UNITS = {"energy": "meV/atom", "forces": "eV/Å", "virial": "meV/atom"}
+TOTAL = "all"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a model says of one structure beside its labels; None where there is none.
+
+    energy: eV/atom; forces: [N, 3], eV/Å; virial: [6], eV/atom, xx, yy, zz, yz, xz, xy:
+    (label, model) each
+    """
+
+    source: str
+    group: str
+    atoms: int
+    energy: tuple[float, float] | None
+    forces: tuple[np.ndarray, np.ndarray] | None
+    virial: tuple[np.ndarray, np.ndarray] | None
+
+    def errors(self, kind: str) -> np.ndarray:
+        """Model less label, in the units of the table; empty where there is no label."""
+        pair = getattr(self, kind)
+        if pair is None:
+            return np.zeros(0)
+        factor = 1.0 if kind == "forces" else 1000.0
+        return factor * np.atleast_1d(np.asarray(pair[1]) - np.asarray(pair[0])).ravel()
+
+
+@dataclass(frozen=True)
+class Error:
+    """Of one config type and kind. count: of structures with the label"""
+
+    group: str
+    kind: str
+    count: int
+    rmse: float
+    mae: float
+    largest: float
+
+
+def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
+    """Predictions beside the labels (`etace.data.Labelled`), in their order."""
+    results = model.evaluate_many([s.atoms for s in structures])
+    out = []
+    for s, r in zip(structures, results, strict=True):
+        n = len(s.atoms)
+        six = lambda v: np.array([v[0, 0], v[1, 1], v[2, 2], v[1, 2], v[0, 2], v[0, 1]]) / n  # noqa: E731, B023
+        out.append(
+            Comparison(
+                s.source,
+                s.group,
+                n,
+                None if s.energy is None else (s.energy / n, r.energy / n),
+                None if s.forces is None else (s.forces, r.forces),
+                None if s.virial is None else (six(s.virial), six(r.virial)),
+            )
+        )
+    return out
+
+
+def table(found: Iterable[Comparison]) -> list[Error]:
+    """By config type, then of all; kinds that have a label anywhere."""
+    every = list(found)
+    groups = sorted({c.group for c in every})
+    out = []
+    for group in [*groups, TOTAL] if len(groups) > 1 else [TOTAL]:
+        own = every if group == TOTAL else [c for c in every if c.group == group]
+        for kind in KINDS:
+            errors = [e for c in own if len(e := c.errors(kind))]
+            if errors:
+                d = np.concatenate(errors)
+                figures = np.sqrt(np.mean(d * d)), np.mean(np.abs(d)), np.abs(d).max()
+                out.append(Error(group, kind, len(errors), *map(float, figures)))
+    return out
