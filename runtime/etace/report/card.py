@@ -1,0 +1,139 @@
+"""The card of a model: what it is, what it was fitted to, and how well; a plain dict for the model file."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date as Date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etace.fit.tables import UNITS, Comparison
+from etace.potential import Linear
+from etace.report.errors import as_json
+
+FORMAT = 1
+
+
+def card(
+    model: Any,
+    *,
+    train: Sequence[Comparison] = (),
+    test: Sequence[Comparison] | None = None,
+    train_files: Iterable[str | Path] = (),
+    test_files: Iterable[str | Path] = (),
+    command: Sequence[str] | str | None = None,
+    settings: str | None = None,
+    date: str | None = None,
+) -> dict[str, Any]:
+    """What JSON can hold; the same input gives the same card.
+
+    files: read for their digests; their names go in without folders
+    command: as given to the shell, or its words; settings: text, of which the digest goes in
+    date: ISO 8601; default: today
+    """
+    p = model.potential
+    linear = [t for t in p.terms if isinstance(t, Linear)]
+    total = sum(int(np.prod(shape)) for arrays in p.blocks.values() for shape in arrays.values())
+    sets = {"train": (train, train_files), "test": (test or (), test_files)}
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "model": model.name,
+        "elements": list(p.species),
+        "cutoff": p.cutoff_radius,
+        "functions": sum(len(t.labels) for t in linear),
+        "parameters": {"linear": p.length_basis, "other": total - p.length_basis},
+        "data": {name: data(*own) for name, own in sets.items() if len(own[0])},
+        "errors": as_json({name: own for name, (own, _) in sets.items() if own}),
+        "units": dict(UNITS),
+        "versions": versions(),
+        "date": date or Date.today().isoformat(),
+        "command": command if isinstance(command, str | None) else shlex.join(command),
+        "settings_sha256": None if settings is None else _digest(settings.encode()),
+    }
+    finite: dict[str, Any] = _finite(found)
+    return finite
+
+
+def data(found: Sequence[Comparison], files: Iterable[str | Path]) -> dict[str, Any]:
+    """Files with digests; numbers of structures, atoms and labels."""
+    return {
+        "files": [{"name": Path(f).name, "sha256": _digest(Path(f).read_bytes())} for f in files],
+        "structures": len(found),
+        "atoms": sum(c.atoms for c in found),
+        "labels": {
+            "energy": sum(c.energy is not None for c in found),
+            "forces": sum(3 * c.atoms for c in found if c.forces is not None),
+            "virial": sum(c.virial is not None for c in found),
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of etace and of what computed the numbers."""
+    from etace import __version__
+
+    out = {"etace": __version__}
+    for name in ("jax", "numpy"):
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            out[name] = "unknown"
+    return out
+
+
+def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The card for people: (name, text) of what is there, errors left out. Takes any dict."""
+    parameters, found = card.get("parameters"), card.get("data")
+    out = [
+        ("model", card.get("model")),
+        ("elements", ", ".join(map(str, card.get("elements") or ()))),
+        ("cutoff", None if card.get("cutoff") is None else f"{card['cutoff']} Å"),
+        ("functions per atom", card.get("functions")),
+        ("parameters", _counts(parameters) if isinstance(parameters, Mapping) else parameters),
+    ]
+    for name, own in found.items() if isinstance(found, Mapping) else ():
+        out.append((f"{name} data", _data_text(own) if isinstance(own, Mapping) else own))
+    versions = card.get("versions")
+    out += [
+        ("command", card.get("command")),
+        ("date", card.get("date")),
+        ("settings, sha256", card.get("settings_sha256")),
+        ("versions", _counts(versions) if isinstance(versions, Mapping) else versions),
+    ]
+    return [(name, str(text)) for name, text in out if text not in (None, "")]
+
+
+def _counts(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} {v}" for k, v in found.items())
+
+
+def _data_text(found: Mapping[str, Any]) -> str:
+    labels = found.get("labels")
+    parts = [f"{found.get('structures')} structures, {found.get('atoms')} atoms"]
+    if isinstance(labels, Mapping):
+        parts[0] += f"; labels: {_counts(labels)}"
+    for f in found.get("files") or ():
+        if isinstance(f, Mapping):
+            parts.append(f"{f.get('name')} (sha256 {str(f.get('sha256'))[:16]}…)")
+    return "\n".join(parts)
+
+
+def _digest(found: bytes) -> str:
+    return hashlib.sha256(found).hexdigest()
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
