@@ -50,6 +50,7 @@ class Model:
     origin: what a model file carries of the spec (texts, overrides, dtype)
     cores: how many to use; default: all this process may run on
     splines: knots of splined radials; default: exact radials
+    card: what is known of how its parameters were found (`etace.report.card`); set anew, they have none
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Model:
         arrays: Mapping[str, np.ndarray],
         cores: int | None = None,
         splines: int | None = None,
+        card: Mapping[str, Any] | None = None,
     ):
         potential.check(params)
         self.potential = potential
@@ -74,6 +76,7 @@ class Model:
         self.arrays = arrays
         self.cores = cores
         self.splines = splines
+        self.card = card
 
     def __repr__(self) -> str:
         p = self.potential
@@ -208,8 +211,9 @@ class Model:
         return self.potential.get_linear_parameters(self.params)
 
     def set_linear_parameters(self, values: Any) -> None:
-        """values: [P]; copied."""
+        """values: [P]; copied. The card, which is of the old ones, goes."""
         self.params = self.potential.set_linear_parameters(self.params, values)
+        self.card = None
 
     def energy_basis(self, atoms: Any) -> np.ndarray:
         """dE/dc: [P]. Terms without columns (a frozen onebody) are not in it."""
@@ -233,7 +237,7 @@ class Model:
         """Write one `.safetensors` file from which `etace.load` rebuilds this model, and nothing else.
 
         It carries the texts of the spec and of all it uses, `load = ...` arrays, parameters and
-        their names, versions. Same model, same bytes. Raises ModelFileError; never a half file.
+        their names, versions, the card if there is one. Same model, same bytes. Raises ModelFileError; never a half file.
         """
         tensors = {
             f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()
@@ -247,6 +251,8 @@ class Model:
             "cutoff": self.cutoff_radius,
             "linear_parameters": [str(p) for p in self.potential.linear_parameters],
         }
+        if self.card is not None:
+            metadata["card"] = dict(self.card)
         write_model(path, tensors, metadata)
 
 
@@ -288,6 +294,7 @@ def load(
         raise RequestError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
     if params is not None:
         loaded.params = _other_params(Path(params), loaded)
+        loaded.card = None
     loaded.cores, loaded.splines = cores, splines
     return loaded
 
@@ -395,6 +402,8 @@ def from_tensors(
         raise ModelFileError(f"{where}: the spec it carries does not compile: {first}") from None
     loaded = from_compilation(done, model)
     loaded.params = _params_of(tensors, loaded, where)
+    card = metadata.get("card")
+    loaded.card = dict(card) if isinstance(card, Mapping) else None
     names = [str(p) for p in loaded.potential.linear_parameters]
     if metadata.get("linear_parameters", names) != names:
         raise ModelFileError(

@@ -66,18 +66,12 @@ def _few_ticks(axes: Any, linear: float) -> None:
     for sign, end in ((1, high), (-1, -low)):
         if end < linear:
             continue
-        first = int(np.floor(np.log10(linear))) + 1
+        first = int(np.ceil(np.log10(2.5 * linear)))
         last = int(np.floor(np.log10(end)))
         step = max(1, -(-(last - first + 1) // 5))
         ticks += [sign * linear, *(sign * 10.0**k for k in range(first + step - 1, last + 1, step))]
     axes.yaxis.set_major_locator(FixedLocator(sorted(set(ticks))))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _number(y)))
-
-
-def _number(y: float) -> str:
-    size = abs(y)
-    text = f"{size:g}" if size < 1e4 else f"1e{round(np.log10(size))}"
-    return f"−{text}" if y < 0 else text
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: style.number(y)))
 
 
 def radial_figure(found: Sequence[Radial]) -> Any:

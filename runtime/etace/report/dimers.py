@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 SHORTEST = 0.3  # Å
-POINTS = 300
+POINTS = 240
+NEAR = 0.85  # of the shortest distance in the data: a well may lie just inside it
 
 Pair = tuple[str, str]
 
@@ -45,15 +46,16 @@ def dimers(
 
     pairs = species_pairs(model)
     seen = ranges(model, structures)
-    lone = model.evaluate_batch([Atoms(s) for s in model.species])
-    alone = {s: r.energy for s, r in zip(model.species, lone, strict=True)}
     grids = [np.linspace(min(shortest, 0.5 * cutoff), cutoff, points) for cutoff in pairs.values()]
-    frames = [
+    frames = [Atoms(s) for s in model.species]
+    frames += [
         Atoms(pair, positions=[[0, 0, 0], [0, 0, r]])
         for pair, grid in zip(pairs, grids, strict=True)
         for r in grid
     ]
-    found = iter(model.evaluate_many(frames))
+    # in one batch: one shape to compile
+    found = iter(model.evaluate_many(frames, atoms_per_batch=2 * len(frames)))
+    alone = {s: next(found).energy for s in model.species}
     out = []
     for (pair, cutoff), grid in zip(pairs.items(), grids, strict=True):
         both = np.array([next(found).energy for _ in grid])
@@ -90,16 +92,16 @@ def ranges(model: Any, structures: Iterable[Any]) -> Mapping[Pair, tuple[float, 
 
 
 def holes(found: Sequence[Dimer]) -> list[str]:
-    """One sentence for every pair without a repulsive wall: closer than in the data (or, without data,
-    below a quarter of the cutoff) its energy falls below all that it has further out."""
+    """One sentence for every pair without a repulsive wall: clearly closer than in the data (or, without
+    data, than a quarter of the cutoff) its energy falls below all that it has further out."""
     out = []
     for d in found:
         edge = d.data[0] if d.data is not None else d.cutoff / 4
-        inside = d.r < edge
+        inside = d.r < NEAR * edge
         if not inside.any() or inside.all():
             continue
         k = int(np.argmin(np.where(inside, d.energy, np.inf)))
-        if d.energy[k] < d.energy[~inside].min():
+        if d.energy[k] < d.energy[d.r >= edge].min():
             out.append(
                 f"{d.name} has no repulsive wall: {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, closer "
                 f"than {'any in the data' if d.data is not None else 'a quarter of the cutoff'}"

@@ -24,18 +24,17 @@ class Row:
 
 def rows(sets: Mapping[str, Sequence[Comparison]]) -> list[Row]:
     """Kind by kind; in each the config types in order, the total last."""
-    errors = {name: table(found) for name, found in sets.items()}
-    every = {
-        (e.kind, e.group): {n: f for n, own in errors.items() for f in own if _same(f, e)}
-        for found in errors.values()
-        for e in found
-    }
+    return beside({name: table(found) for name, found in sets.items()})
+
+
+def beside(errors: Mapping[str, Sequence[Error]]) -> list[Row]:
+    """The same of errors that are known already, by set."""
+    every: dict[tuple[str, str], dict[str, Error]] = {}
+    for name, found in errors.items():
+        for e in found:
+            every.setdefault((e.kind, e.group), {})[name] = e
     order = sorted(every, key=lambda k: (KINDS.index(k[0]), k[1] == TOTAL, k[1]))
     return [Row(group, kind, every[kind, group]) for kind, group in order]
-
-
-def _same(a: Error, b: Error) -> bool:
-    return (a.kind, a.group) == (b.kind, b.group)
 
 
 def as_json(sets: Mapping[str, Sequence[Comparison]]) -> list[dict[str, Any]]:
@@ -46,3 +45,17 @@ def as_json(sets: Mapping[str, Sequence[Comparison]]) -> list[dict[str, Any]]:
 def figure(value: float, kind: str) -> str:
     """A number of the table, as it is shown."""
     return f"{value:.{DIGITS[kind]}f}" if abs(value) < 1e5 else f"{value:.3g}"
+
+
+def from_json(found: Any) -> dict[str, list[Error]]:
+    """The inverse of `as_json`, by set; rows that are none, as a file may hold, are left out."""
+    out: dict[str, list[Error]] = {}
+    for row in found if isinstance(found, list) else ():
+        try:
+            numbers = (float(row[k]) for k in ("rmse", "mae", "largest"))
+            error = Error(str(row["group"]), str(row["kind"]), int(row["count"]), *numbers)
+            if error.kind in KINDS:
+                out.setdefault(str(row["set"]), []).append(error)
+        except (KeyError, TypeError, ValueError):
+            continue
+    return out

@@ -7,6 +7,7 @@ variables), so that they follow light and dark. The same data give the same byte
 from __future__ import annotations
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -82,6 +83,31 @@ def figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def logarithmic(axes: Any, which: str = "xy") -> None:
+    """Logarithmic axes with plain numbers (matplotlib's own would need mathematics in text)."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    for letter in which:
+        axis = getattr(axes, f"{letter}axis")
+        getattr(axes, f"set_{letter}scale")("log")
+        low, high = getattr(axes, f"get_{letter}lim")()
+        narrow = low > 0 and high / low < 50
+        axis.set_major_locator(LogLocator(10, (1, 2, 5) if narrow else (1,), numticks=9))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
+
+
+def number(x: float) -> str:
+    """For ticks: 0.02, 500, −10⁵"""
+    sign, size = ("−" if x < 0 else ""), abs(x)
+    if size == 0 or 0.9e-3 < size < 1.1e4:
+        return f"{sign}{size:g}"
+    power = math.floor(math.log10(size) + 1e-9)
+    first = f"{size / 10.0**power:.2g}"
+    digits = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{sign}{'' if first == '1' else first + '·'}10{digits}"
 
 
 def saved(figure: Any, format: str) -> bytes:

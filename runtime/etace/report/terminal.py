@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from etace.fit.tables import TOTAL, Comparison
-from etace.report.errors import TITLES, Row, figure, rows
+from etace.report.errors import TITLES, Row, beside, figure, from_json, rows
 
 
 def error_table(sets: Mapping[str, Sequence[Comparison]]) -> Table:
     """RMSE and MAE of every config type and of all, kind by kind. sets: by name, such as train, test"""
-    out = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    return _drawn(list(sets), rows(sets))
+
+
+def error_table_of(card: Any) -> Table | None:
+    """The same of the errors in a card (`errors.as_json`); None: there are none."""
+    found = from_json(card)
+    return _drawn(list(found), beside(found)) if found else None
+
+
+def _drawn(names: Sequence[str], found: Sequence[Row]) -> Table:
+    out = Table(box=None, pad_edge=False, header_style="bold")
     out.add_column("config type", overflow="fold", min_width=11)
-    for name in sets:
-        out.add_column(f"{name}:", justify="right", no_wrap=True, header_style="bold cyan")
-        out.add_column("RMSE", justify="right", no_wrap=True)
-        out.add_column("MAE", justify="right", no_wrap=True)
-        out.add_column("largest", justify="right", no_wrap=True)
+    for name in names:
+        out.add_column(Text(plain(name)), justify="right", no_wrap=True, header_style="bold cyan")
+        for title in ("RMSE", "MAE", "largest"):
+            out.add_column(title, justify="right", no_wrap=True)
     kind = ""
-    for row in rows(sets):
+    for row in found:
         if row.kind != kind:
             kind = row.kind
-            out.add_row(Text(TITLES[kind], style="italic dim"))
-        out.add_row(*_cells(row, list(sets)), style="bold" if row.group == TOTAL else "")
+            out.add_row(Text(TITLES[kind], style="italic"))
+        out.add_row(*_cells(row, names), style="bold" if row.group == TOTAL else "")
     return out
 
 
