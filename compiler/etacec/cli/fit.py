@@ -20,7 +20,9 @@ Files = Annotated[
 
 
 def key(name: str) -> Any:
-    return typer.Option(f"--{name}-key", metavar="KEY", help=f"Where the {name} stands in the files.")
+    return typer.Option(
+        f"--{name}-key", metavar="KEY", help=f"Where the {name} stands in the files."
+    )
 
 
 def command(
@@ -40,7 +42,9 @@ def command(
     elements: Annotated[
         str | None, typer.Option(metavar="Si,O", help="Write a default spec for these elements.")
     ] = None,
-    size: Annotated[str, typer.Option(help="Of the default spec: small, medium or large.")] = "medium",
+    size: Annotated[
+        str, typer.Option(help="Of the default spec: small, medium or large.")
+    ] = "medium",
     e0: Annotated[
         str,
         typer.Option(
@@ -102,7 +106,7 @@ def command(
     }  # fmt: skip
     kinds = {"energy": energy, "forces": forces, "virial": virial}
     configure(None)
-    from etace.fit.settings import Settings, beside, from_toml, to_toml
+    from etace.fit.settings import Settings, beside, from_toml
 
     try:
         if spec is not None and spec.suffix == ".toml":
@@ -157,7 +161,10 @@ def _fit(settings: Any, cores: int | None, report: bool, begun: float) -> None:
     except KeyboardInterrupt:
         checkpoint = beside(settings.output, ".checkpoint")
         if checkpoint.exists():
-            typer.echo(f"stopped; the same command goes on ({checkpoint.name} keeps what is done)", err=True)
+            typer.echo(
+                f"stopped; the same command goes on ({checkpoint.name} keeps what is done)",
+                err=True,
+            )
         raise
     except OSError as error:
         fail(f"cannot write {error.filename or folder}: {error.strerror or error}", 2)
@@ -192,7 +199,6 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
 
 def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) -> None:
     from ase.data import atomic_numbers
-
     from etace.data import read
     from etace.fit import defaults
     from etace.fit.job import keys_of

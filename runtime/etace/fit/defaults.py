@@ -66,6 +66,7 @@ def choose(elements: Sequence[str], size: str) -> tuple[tuple[int, ...], int]:
 def functions(elements: Sequence[str], degrees: Sequence[int], order: int) -> int:
     """Many-body functions of one centre species."""
     import etacec
+
     from etace.model import from_compilation
 
     text = spec(elements, dict.fromkeys(elements, 0.0), degrees, order)

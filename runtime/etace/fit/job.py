@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,7 +65,9 @@ def run(settings: Settings, progress: Progress, cores: int | None = None) -> Out
     progress.done("fixed part", "energies, forces and virials that no parameter changes")
     shape = plan(model, goals)
     progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
-    checkpoint = Checkpoint(beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape))
+    checkpoint = Checkpoint(
+        beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape)
+    )
     start, factors = checkpoint.load()
     if start:
         progress.note(f"going on after task {start} of {len(shape.tasks)}: {checkpoint.path.name}")
@@ -91,9 +91,7 @@ def run(settings: Settings, progress: Progress, cores: int | None = None) -> Out
     judged = compare(model, test.structures) if test else []
     members = draw(solved, settings.committee, settings.seed)
     progress.done("errors", "of training and test structures")
-    return Outcome(
-        model, solved, train, test, compared, judged, members, dict(progress.seconds)
-    )
+    return Outcome(model, solved, train, test, compared, judged, members, dict(progress.seconds))
 
 
 def prior_of(settings: Settings) -> Prior:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from etace.fit.checkpoint import Checkpoint
 from etace.fit.job import Outcome
