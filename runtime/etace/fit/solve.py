@@ -19,7 +19,7 @@ import numpy as np
 
 from etace.fit.factors import System
 
-FLOOR = 1e-8  # of both variances: (1e-4)^2, as in ACEfit.jl
+FLOOR = 1e-20  # of the noise, relative to the mean square of the labels: noiseless data have none
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +46,20 @@ def evidence(system: System) -> Solution:
     if r == 0 or rows <= 0:
         return Solution(np.zeros(system.R.shape[1]), None, {"rank": 0.0})
     b2, s2 = b * b, s * s
+    floor = max(FLOOR * system.norm / rows, np.finfo(float).tiny)
 
     def best(q: float) -> tuple[float, float]:
         """(log evidence, v0) for ve = q v0."""
         v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
-        v0 = max(v0, FLOOR, FLOOR / q)
+        v0 = max(v0, floor / q)
         v, ve = v0 * s2 + q * v0, q * v0
         log = np.sum(b2 / v) + rest / ve + np.sum(np.log(v)) + (rows - r) * np.log(ve)
         return -0.5 * float(log + rows * np.log(2 * np.pi)), v0
 
-    lo, hi = np.log(s2[-1]) - 12, np.log(s2[0]) + 12
-    grid = np.linspace(lo, hi, 241)
+    lo, hi = np.log(s2[-1]) - 40, np.log(s2[0]) + 12
+    grid = np.linspace(lo, hi, 401)
     k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
-    x = _golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, 240)])
+    x = _golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)])
     q = float(np.exp(x))
     log_evidence, v0 = best(q)
     filtered = s / (s2 + q)
