@@ -20,6 +20,7 @@ from etace.report.curves import dimer_figure
 from etace.report.dimers import holes
 
 MOST = 20_000
+LEAST = (1e-2, 1e-3)  # of a force and of its error, eV/Å, on logarithmic axes
 SETS = {"train": style.TRAIN, "test": style.TEST}
 AXES = {"energy": "E, eV/atom", "forces": "F, eV/Å", "virial": "V, eV/atom"}
 ERRORS = {"energy": "ΔE, meV/atom", "forces": "ΔF, eV/Å", "virial": "ΔV, meV/atom"}
@@ -49,8 +50,8 @@ def drawn(report: Report) -> list[Drawn]:
     with style.styled():
         if report.sets:
             add("parity", "Parity", parity(report.sets))
-            add("errors", "Distribution of errors", histograms(report.sets))
-            add("forces", "Force errors against the force", against_force(report.sets))
+            add("errors", "Histograms", histograms(report.sets))
+            add("forces", "Errors by force", against_force(report.sets))
         if report.dimers:
             caption = (
                 "Energy of two atoms alone less that of each by itself. Shaded: distances that occur in "
@@ -61,7 +62,7 @@ def drawn(report: Report) -> list[Drawn]:
                 "dimers", "Dimers", (dimer_figure(report.dimers), f"{caption} {missing}".strip())
             )
         if report.c is not None and report.gamma is not None:
-            add("spectrum", "Coefficients and their prior", spectrum(report))
+            add("spectrum", "Coefficients", spectrum(report))
         if report.calibration is not None:
             add("calibration", "Calibration", calibration(report.calibration))
         if report.seconds:
@@ -234,11 +235,12 @@ def against_force(sets: Sets) -> tuple[Any, str] | None:
     style.logarithmic(axes)
     axes.grid(True)
     axes.legend(ncols=2)
-    return fig, _said(notes)
+    ends = f"Forces below {LEAST[0]:g} and errors below {LEAST[1]:g} eV/Å are drawn at the edge."
+    return fig, f"{_said(notes)} {ends}".strip()
 
 
 def _lengths(found: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
-    """|F| of the label and |ΔF| of every atom; both at least 1e-4 eV/Å, for logarithms."""
+    """|F| of the label and |ΔF| of every atom, not below `LEAST`, for logarithms."""
     pairs = [c.forces for c in found if c.forces is not None]
     if not pairs:
         return np.zeros(0), np.zeros(0)
@@ -246,19 +248,22 @@ def _lengths(found: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
     ok = np.isfinite(label).all(1) & np.isfinite(model).all(1)
     label, model = label[ok], model[ok]
     length = np.linalg.norm(label, axis=1), np.linalg.norm(model - label, axis=1)
-    return np.maximum(length[0], 1e-4), np.maximum(length[1], 1e-4)
+    return np.maximum(length[0], LEAST[0]), np.maximum(length[1], LEAST[1])
 
 
 def _binned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Median of x, median and 90 % quantile of y, in bins of as many points each."""
-    order = np.argsort(x, kind="stable")
-    bins = np.array_split(order, int(np.clip(len(x) // 40, 1, 16)))
-    middle = np.array([np.median(x[b]) for b in bins])
-    return (
-        middle,
-        np.array([np.median(y[b]) for b in bins]),
-        np.array([np.quantile(y[b], 0.9) for b in bins]),
-    )
+    """Middle, median and 90 % quantile of y, in bins of one width on a logarithmic axis; a bin of few
+    points is left out."""
+    log = np.log(x)
+    count = int(np.clip(len(x) // 30, 1, 16))
+    edges = np.linspace(log.min(), log.max() + 1e-9, count + 1)
+    place = np.searchsorted(edges, log, side="right") - 1
+    least = min(10, len(x))
+    bins = [k for k in range(count) if (place == k).sum() >= least] or [0]
+    own = [place == k if count > 1 else np.ones(len(x), bool) for k in bins]
+    middle = np.exp([(edges[k] + edges[k + 1]) / 2 for k in bins])
+    median, high = (np.array([np.quantile(y[m], q) for m in own]) for q in (0.5, 0.9))
+    return middle, median, high
 
 
 # ---------------------------------------------------------------- the fit

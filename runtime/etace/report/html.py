@@ -30,7 +30,7 @@ def page(report: Report, *, figures: bool = True) -> str:
         *((d.name, d.title, _figure(d)) for d in made if d.name != "timings"),
         ("time", "Time", _time(report, made)),
         ("settings", "Settings", _text(report.settings_text, "settings")),
-        ("spec", "Model file", _text(report.spec_text, "spec")),
+        ("spec", "Spec", _text(report.spec_text, "spec")),
     ]
     shown = [(name, title, body) for name, title, body in sections if body]
     links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in shown)
@@ -147,8 +147,8 @@ def _figure(d: Drawn) -> str:
     caption = f"<figcaption>{escape(d.caption)}</figcaption>" if d.caption else ""
     width = min(_points(d.svg) * 96 / 72, 1060)
     return (
-        f'<figure role="img" aria-label="{escape(d.title)}" style="max-width:{width:.0f}px">'
-        f"{d.svg}{caption}</figure>"
+        f'<figure><div role="img" aria-label="{escape(d.title)}" style="max-width:{width:.0f}px">'
+        f"{d.svg}</div>{caption}</figure>"
     )
 
 
