@@ -376,31 +376,8 @@ def from_tensors(
     dtype: str | None = None,
 ) -> Model:
     """The inverse of `Model.save`: compiles the carried texts, runs nothing from the file."""
-    etacec = _compiler()
-    from etacec.model.files import Files
-
-    if metadata.get("format") != FORMAT:
-        raise ModelFileError(
-            f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}"
-        )
-    try:
-        sources, root = dict(metadata["sources"]), metadata["root"]
-        text = sources.pop(root)
-        overrides, model = metadata["overrides"], metadata["model"]
-        carried = {
-            k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")
-        }
-        files = Files(None, carried_texts=sources, carried_arrays=carried)
-        done = etacec.compile_text(
-            text, root, files=files, overrides=overrides,
-            dtype=dtype or metadata["dtype"], cache=_coupling_cache(),
-        )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{where}: its metadata is incomplete ({error})") from None
-    except etacec.Mistakes as mistakes:
-        first = mistakes.diagnostics[0].message
-        raise ModelFileError(f"{where}: the spec it carries does not compile: {first}") from None
-    loaded = from_compilation(done, model)
+    done = compilation(tensors, metadata, where, dtype)
+    loaded = from_compilation(done, metadata["model"])
     loaded.params = _params_of(tensors, loaded, where)
     card = metadata.get("card")
     loaded.card = dict(card) if isinstance(card, Mapping) else None
@@ -410,6 +387,39 @@ def from_tensors(
             f"{where}: its linear parameters are in another order than this etace makes"
         )
     return loaded
+
+
+def compilation(
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    where: str,
+    dtype: str | None = None,
+) -> Any:
+    """What the texts in a model file compile to, an `etacec.Compilation`. Raises ModelFileError."""
+    etacec = _compiler()
+    from etacec.model.files import Files
+
+    if metadata.get("format") != FORMAT:
+        raise ModelFileError(
+            f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}"
+        )
+    try:
+        sources, root, _ = dict(metadata["sources"]), metadata["root"], metadata["model"]
+        text = sources.pop(root)
+        overrides = metadata["overrides"]
+        carried = {
+            k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")
+        }
+        files = Files(None, carried_texts=sources, carried_arrays=carried)
+        return etacec.compile_text(
+            text, root, files=files, overrides=overrides,
+            dtype=dtype or metadata["dtype"], cache=_coupling_cache(),
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{where}: its metadata is incomplete ({error})") from None
+    except etacec.Mistakes as mistakes:
+        first = mistakes.diagnostics[0].message
+        raise ModelFileError(f"{where}: the spec it carries does not compile: {first}") from None
 
 
 def _params_of(

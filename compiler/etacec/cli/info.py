@@ -111,7 +111,9 @@ def _card(console: Any, card: dict[str, Any]) -> None:
 
     table = Table("", "", box=None, show_header=False, pad_edge=False, title_justify="left")
     for name, text in lines(card):
-        table.add_row(Text(plain(name), style="bold"), Text("\n".join(map(plain, text.split("\n")))))
+        table.add_row(
+            Text(plain(name), style="bold"), Text("\n".join(map(plain, text.split("\n"))))
+        )
     console.print("card:", style="bold")
     console.print(table)
     errors = error_table_of(card.get("errors"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import math
 import shlex
@@ -29,18 +30,24 @@ def card(
     test_files: Iterable[str | Path] = (),
     command: Sequence[str] | str | None = None,
     settings: str | None = None,
+    train_digest: str | None = None,
+    test_digest: str | None = None,
     date: str | None = None,
 ) -> dict[str, Any]:
     """What JSON can hold; the same input gives the same card.
 
-    files: read for their digests; their names go in without folders
+    files: as `etace.data.read` takes them; read for their digests, their names go in without folders
+    train_digest, test_digest: `Dataset.digest`
     command: as given to the shell, or its words; settings: text, of which the digest goes in
     date: ISO 8601; default: today
     """
     p = model.potential
     linear = [t for t in p.terms if isinstance(t, Linear)]
     total = sum(int(np.prod(shape)) for arrays in p.blocks.values() for shape in arrays.values())
-    sets = {"train": (train, train_files), "test": (test or (), test_files)}
+    sets = {
+        "train": (train, train_files, train_digest),
+        "test": (test or (), test_files, test_digest),
+    }
     found: dict[str, Any] = {
         "format": FORMAT,
         "model": model.name,
@@ -49,21 +56,24 @@ def card(
         "functions": sum(len(t.labels) for t in linear),
         "parameters": {"linear": p.length_basis, "other": total - p.length_basis},
         "data": {name: data(*own) for name, own in sets.items() if len(own[0])},
-        "errors": as_json({name: own for name, (own, _) in sets.items() if own}),
+        "errors": as_json({name: own[0] for name, own in sets.items() if own[0]}),
         "units": dict(UNITS),
         "versions": versions(),
         "date": date or Date.today().isoformat(),
         "command": command if isinstance(command, str | None) else shlex.join(command),
-        "settings_sha256": None if settings is None else _digest(settings.encode()),
+        "settings_sha256": settings and hashlib.sha256(settings.encode()).hexdigest(),
     }
     finite: dict[str, Any] = _finite(found)
     return finite
 
 
-def data(found: Sequence[Comparison], files: Iterable[str | Path]) -> dict[str, Any]:
-    """Files with digests; numbers of structures, atoms and labels."""
+def data(
+    found: Sequence[Comparison], files: Iterable[str | Path], digest: str | None = None
+) -> dict[str, Any]:
+    """Files with digests; numbers of structures, atoms and labels. digest: of the structures"""
     return {
-        "files": [{"name": Path(f).name, "sha256": _digest(Path(f).read_bytes())} for f in files],
+        "files": [{"name": _name(f), "sha256": _of_file(f)} for f in _expanded(files)],
+        "sha256": digest,
         "structures": len(found),
         "atoms": sum(c.atoms for c in found),
         "labels": {
@@ -72,6 +82,31 @@ def data(found: Sequence[Comparison], files: Iterable[str | Path]) -> dict[str, 
             "virial": sum(c.virial is not None for c in found),
         },
     }
+
+
+def _expanded(files: Iterable[str | Path]) -> list[str]:
+    """Patterns as the files they stand for."""
+    out: list[str] = []
+    for file in map(str, files):
+        pattern = "://" not in file and not Path(file).exists() and any(c in file for c in "*?[")
+        out += (sorted(glob.glob(file)) or [file]) if pattern else [file]
+    return out
+
+
+def _name(file: str) -> str:
+    """Without its folder; of a database only what kind it is: its address may hold a password."""
+    return f"{file.split('://')[0]} database" if "://" in file else Path(file).name
+
+
+def _of_file(file: str) -> str | None:
+    """sha256; `name@0:10` is a part of `name`. None: not a file."""
+    path = Path(file)
+    if "://" not in file and not path.is_file():
+        path = Path(file.rpartition("@")[0] or file)
+    if "://" in file or not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def versions() -> dict[str, str]:
@@ -120,12 +155,9 @@ def _data_text(found: Mapping[str, Any]) -> str:
         parts[0] += f"; labels: {_counts(labels)}"
     for f in found.get("files") or ():
         if isinstance(f, Mapping):
-            parts.append(f"{f.get('name')} (sha256 {str(f.get('sha256'))[:16]}…)")
+            digest = f" (sha256 {str(f['sha256'])[:16]}…)" if f.get("sha256") else ""
+            parts.append(f"{f.get('name')}{digest}")
     return "\n".join(parts)
-
-
-def _digest(found: bytes) -> str:
-    return hashlib.sha256(found).hexdigest()
 
 
 def _finite(value: Any) -> Any:

@@ -58,9 +58,7 @@ def drawn(report: Report) -> list[Drawn]:
                 "the data, below the cutoff. The energy axis is linear around zero, logarithmic beyond."
             )
             missing = " ".join(f"{text}." for text in holes(report.dimers))
-            add(
-                "dimers", "Dimers", (dimer_figure(report.dimers), f"{caption} {missing}".strip())
-            )
+            add("dimers", "Dimers", (dimer_figure(report.dimers), f"{caption} {missing}".strip()))
         if report.c is not None and report.gamma is not None:
             add("spectrum", "Coefficients", spectrum(report))
         if report.calibration is not None:
@@ -228,7 +226,10 @@ def against_force(sets: Sets) -> tuple[Any, str] | None:
         )
     for name, (force, error) in pairs.items():
         colour = SETS.get(name, style.OTHER)
-        x, median, high = _binned(force, error)
+        above = force > LEAST[0]
+        if not above.any():
+            continue
+        x, median, high = _binned(force[above], error[above])
         axes.plot(x, median, color=colour, lw=2.2, label=f"{name}, median", zorder=3)
         axes.plot(x, high, color=colour, lw=1.4, ls="--", label=f"{name}, 90 %", zorder=3)
     axes.set(xlabel="|F| of the label, eV/Å", ylabel="|ΔF|, eV/Å")

@@ -42,7 +42,9 @@ def radials(model: Any, points: int = POINTS) -> list[Radial]:
 
     names = model.species
     cutoffs = np.asarray(model.potential.cutoffs)
-    embeddings = {t.radial.__name__: t.radial for t in model.potential.terms if hasattr(t, "radial")}
+    embeddings = {
+        t.radial.__name__: t.radial for t in model.potential.terms if hasattr(t, "radial")
+    }
     curves: dict[tuple[str, int, int], tuple[np.ndarray, np.ndarray]] = {}
     for a in range(len(names)):
         for b in range(a, len(names)):
