@@ -127,7 +127,7 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     parameters, found = card.get("parameters"), card.get("data")
     out = [
         ("model", card.get("model")),
-        ("elements", ", ".join(map(str, card.get("elements") or ()))),
+        ("elements", elements(card)),
         ("cutoff", None if card.get("cutoff") is None else f"{card['cutoff']} Å"),
         ("functions per atom", card.get("functions")),
         ("parameters", _counts(parameters) if isinstance(parameters, Mapping) else parameters),
@@ -144,6 +144,11 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(text)) for name, text in out if text not in (None, "")]
 
 
+def elements(card: Mapping[str, Any]) -> str:
+    found = card.get("elements")
+    return ", ".join(map(str, found)) if isinstance(found, list) else str(found or "")
+
+
 def _counts(found: Mapping[str, Any]) -> str:
     return ", ".join(f"{k} {v}" for k, v in found.items())
 
@@ -153,7 +158,8 @@ def _data_text(found: Mapping[str, Any]) -> str:
     parts = [f"{found.get('structures')} structures, {found.get('atoms')} atoms"]
     if isinstance(labels, Mapping):
         parts[0] += f"; labels: {_counts(labels)}"
-    for f in found.get("files") or ():
+    files = found.get("files")
+    for f in files if isinstance(files, list) else ():
         if isinstance(f, Mapping):
             digest = f" (sha256 {str(f['sha256'])[:16]}…)" if f.get("sha256") else ""
             parts.append(f"{f.get('name')}{digest}")

@@ -38,7 +38,7 @@ def _dimer(axes: Any, d: Dimer) -> None:
     axes.axhline(0, color=style.INK, lw=0.7, alpha=0.6)
     finite = np.isfinite(d.energy)
     axes.plot(d.r[finite], d.energy[finite], color=style.COLOURS[0])
-    axes.set_yscale("symlog", linthresh=threshold(d), linscale=1.2)
+    axes.set_yscale("asinh", linear_width=threshold(d) / 2)  # as symlog, without its kinks
     axes.set_title(d.name)
     axes.set_xlim(0, d.cutoff)
     axes.grid(True)
@@ -93,6 +93,7 @@ def radial_figure(found: Sequence[Radial]) -> Any:
         axes.set_title(bond)
     for axes in grid[-1]:
         axes.set_xlabel("r, Å")
+    fig.suptitle("shades: from dark for the first n to light for the last", fontsize=8)
     return fig
 
 

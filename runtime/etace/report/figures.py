@@ -173,7 +173,15 @@ def _group_colours(sets: Sets) -> tuple[dict[str, str], dict[str, str]]:
 
 def _short(text: str, most: int = 24) -> str:
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    clean = (
+        f" {clean}" if clean.startswith("_") else clean
+    )  # matplotlib hides labels with a leading _
     return clean if len(clean) <= most else clean[: most - 1] + "…"
+
+
+def _legend(axes: Any, columns: int = 1) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(ncols=columns)
 
 
 def histograms(sets: Sets) -> tuple[Any, str]:
@@ -199,7 +207,7 @@ def histograms(sets: Sets) -> tuple[Any, str]:
         style.logarithmic(axes, "y")
         axes.set_title(NAMES[kind])
         axes.grid(True)
-        axes.legend()
+        _legend(axes)
     return fig, "Model less label; what is further out than the axis is in the outermost bins."
 
 
@@ -235,7 +243,7 @@ def against_force(sets: Sets) -> tuple[Any, str] | None:
     axes.set(xlabel="|F| of the label, eV/Å", ylabel="|ΔF|, eV/Å")
     style.logarithmic(axes)
     axes.grid(True)
-    axes.legend(ncols=2)
+    _legend(axes, 2)
     ends = f"Forces below {LEAST[0]:g} and errors below {LEAST[1]:g} eV/Å are drawn at the edge."
     return fig, f"{_said(notes)} {ends}".strip()
 
@@ -301,7 +309,7 @@ def spectrum(report: Report) -> tuple[Any, str] | None:
     for axes in (left, right):
         style.logarithmic(axes)
         axes.grid(True)
-        axes.legend()
+        _legend(axes)
     free = int((gamma == 0).sum())
     zero = int((c[held] == 0).sum())
     text = "The prior says that γ c is about as large as its scale, and large γ holds back."
@@ -331,7 +339,7 @@ def calibration(found: Calibration) -> tuple[Any, str]:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability said", ylabel="share found")
     axes.set_box_aspect(1)
     axes.grid(True)
-    axes.legend()
+    _legend(axes)
     return fig, "Above the line: intervals are wider than need be; below: too narrow."
 
 

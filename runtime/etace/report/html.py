@@ -12,6 +12,7 @@ from typing import Any
 
 from etace.fit.factors import KINDS
 from etace.fit.tables import TOTAL, Comparison, table
+from etace.report.card import elements
 from etace.report.card import lines as card_lines
 from etace.report.contents import Report
 from etace.report.errors import TITLES, Row, figure, rows
@@ -55,7 +56,7 @@ def _line(report: Report) -> str:
     """What the model is, in one line under the title."""
     card = report.card or {}
     parts = [
-        ", ".join(map(str, card.get("elements") or ())),
+        elements(card),
         f"cutoff {card['cutoff']:g} Å" if isinstance(card.get("cutoff"), int | float) else "",
         str(card.get("date") or ""),
     ]

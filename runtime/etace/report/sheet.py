@@ -53,6 +53,7 @@ table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabu
 .errors .total th, .errors .total td { border-top: 1px solid var(--rule); font-weight: 700; }
 figure { margin: 0; }
 figure div { margin: 0 auto; }
+figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figure svg { display: block; width: 100%; height: auto; }
 pre { margin: 0; padding: 14px 16px; background: var(--band); border-radius: 6px; overflow-x: auto;
   font: 12.5px/1.5 var(--mono); }
