@@ -70,6 +70,8 @@ def _few_ticks(axes: Any, linear: float) -> None:
         last = int(np.floor(np.log10(end)))
         step = max(1, -(-(last - first + 1) // 5))
         ticks += [sign * linear, *(sign * 10.0**k for k in range(first + step - 1, last + 1, step))]
+    if len(ticks) < 4:
+        ticks += [s * linear / 2 for s in (-1, 1) if low < s * linear / 2 < high]
     axes.yaxis.set_major_locator(FixedLocator(sorted(set(ticks))))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: style.number(y)))
 

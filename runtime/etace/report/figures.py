@@ -244,8 +244,9 @@ def against_force(sets: Sets) -> tuple[Any, str] | None:
     style.logarithmic(axes)
     axes.grid(True)
     _legend(axes, 2)
+    below = any((f <= LEAST[0]).any() or (e <= LEAST[1]).any() for f, e in pairs.values())
     ends = f"Forces below {LEAST[0]:g} and errors below {LEAST[1]:g} eV/Å are drawn at the edge."
-    return fig, f"{_said(notes)} {ends}".strip()
+    return fig, f"{_said(notes)} {ends if below else ''}".strip()
 
 
 def _lengths(found: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:

@@ -93,8 +93,9 @@ def logarithmic(axes: Any, which: str = "xy") -> None:
         axis = getattr(axes, f"{letter}axis")
         getattr(axes, f"set_{letter}scale")("log")
         low, high = getattr(axes, f"get_{letter}lim")()
-        narrow = low > 0 and high / low < 50
-        axis.set_major_locator(LogLocator(10, (1, 2, 5) if narrow else (1,), numticks=9))
+        decades = math.log10(high / low) if low > 0 else 9.0
+        steps = (1, 2, 5) if decades < 2.2 else (1, 3) if decades < 3.2 else (1,)
+        axis.set_major_locator(LogLocator(10, steps, numticks=9))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
 
