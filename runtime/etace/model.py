@@ -235,6 +235,10 @@ class Model:
         It carries the texts of the spec and of all it uses, `load = ...` arrays, parameters and
         their names, versions. Same model, same bytes. Raises ModelFileError; never a half file.
         """
+        write_model(path, *self.content())
+
+    def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """(tensors, metadata) of its file; `from_tensors` is the inverse."""
         tensors = {
             f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()
         }
@@ -247,7 +251,7 @@ class Model:
             "cutoff": self.cutoff_radius,
             "linear_parameters": [str(p) for p in self.potential.linear_parameters],
         }
-        write_model(path, tensors, metadata)
+        return tensors, metadata
 
 
 def load(

@@ -87,6 +87,10 @@ def command(
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Make the rows on a Dask cluster: tcp://HOST:8786."),
+    ] = None,
     report: Annotated[bool, typer.Option(help="Write an HTML report.")] = True,
     energy_key: Annotated[str | None, key("energy")] = None,
     forces_key: Annotated[str | None, key("forces")] = None,
@@ -136,12 +140,14 @@ def command(
                 settings = Settings(
                     spec=str(spec), model=model, overrides=overrides(define), **common
                 )
-        _fit(settings, cores, report, begun)
+        _fit(settings, cores, scheduler, report, begun)
     except EtaceError as error:
         fail(str(error), 1)
 
 
-def _fit(settings: Any, cores: int | None, report: bool, begun: float) -> None:
+def _fit(
+    settings: Any, cores: int | None, scheduler: str | None, report: bool, begun: float
+) -> None:
     from etace.fit.job import run
     from etace.fit.output import write_outcome
     from etace.fit.progress import Progress
@@ -155,7 +161,7 @@ def _fit(settings: Any, cores: int | None, report: bool, begun: float) -> None:
             _bar() as (bar, say),
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
-            outcome = run(settings, progress, cores)
+            outcome = run(settings, progress, cores, scheduler)
             for line in write_outcome(outcome, settings, progress, begun, report):
                 say(line)
     except KeyboardInterrupt:

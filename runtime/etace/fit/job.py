@@ -11,8 +11,10 @@ import numpy as np
 from etace import params
 from etace.data import Dataset, Keys, read
 from etace.errors import RequestError, StructureError
-from etace.fit.assemble import Target, assemble, plan
+from etace.fit.assemble import Plan, Target, assemble, plan
 from etace.fit.checkpoint import Checkpoint, fingerprint
+from etace.fit.cluster import assemble_on
+from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
@@ -41,8 +43,15 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def run(settings: Settings, progress: Progress, cores: int | None = None) -> Outcome:
+def run(
+    settings: Settings,
+    progress: Progress,
+    cores: int | None = None,
+    scheduler: str | None = None,
+) -> Outcome:
     """Fit as the settings say; nothing is written but a checkpoint while rows are made.
+
+    scheduler: address of a Dask scheduler whose workers make the rows
 
     Raises EtaceError in words; KeyboardInterrupt leaves the checkpoint, and the same settings go on.
     """
@@ -65,24 +74,7 @@ def run(settings: Settings, progress: Progress, cores: int | None = None) -> Out
     progress.done("fixed part", "energies, forces and virials that no parameter changes")
     shape = plan(model, goals)
     progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
-    checkpoint = Checkpoint(
-        beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape)
-    )
-    start, factors = checkpoint.load()
-    if start:
-        progress.note(f"going on after task {start} of {len(shape.tasks)}: {checkpoint.path.name}")
-    sizes = np.cumsum([0, *shape.atoms_of])
-    progress.start("rows and QR", int(sizes[-1]), int(sizes[start]))
-
-    def done(count: int, total: Any) -> None:
-        checkpoint.keep(count, total)
-        progress.at(int(sizes[count]))
-
-    try:
-        factors = assemble(model, goals, shape, cores, start, factors, done)
-    except BaseException:
-        checkpoint.write()
-        raise
+    factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
     solved = solve(model, factors, weights, prior)
     model.set_linear_parameters(solved.c)
@@ -92,6 +84,38 @@ def run(settings: Settings, progress: Progress, cores: int | None = None) -> Out
     members = draw(solved, settings.committee, settings.seed)
     progress.done("errors", "of training and test structures")
     return Outcome(model, solved, train, test, compared, judged, members, dict(progress.seconds))
+
+
+def _factors(
+    model: Model,
+    goals: list[Target],
+    shape: Plan,
+    settings: Settings,
+    progress: Progress,
+    cores: int,
+    scheduler: str | None,
+) -> dict[Key, Factor]:
+    sizes = np.cumsum([0, *shape.atoms_of])
+    if scheduler is not None:
+        progress.start("rows and QR", int(sizes[-1]))
+        return assemble_on(scheduler, model, goals, shape, lambda k: progress.at(int(sizes[k])))
+    checkpoint = Checkpoint(
+        beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape)
+    )
+    start, factors = checkpoint.load()
+    if start:
+        progress.note(f"going on after task {start} of {len(shape.tasks)}: {checkpoint.path.name}")
+    progress.start("rows and QR", int(sizes[-1]), int(sizes[start]))
+
+    def done(count: int, total: dict[Key, Factor]) -> None:
+        checkpoint.keep(count, total)
+        progress.at(int(sizes[count]))
+
+    try:
+        return assemble(model, goals, shape, cores, start, factors, done)
+    except BaseException:
+        checkpoint.write()
+        raise
 
 
 def prior_of(settings: Settings) -> Prior:
