@@ -16,6 +16,7 @@ from typing import Any
 
 from etace.errors import RequestError
 from etace.fit.factors import KINDS
+from etace.fit.weights import Weights
 
 HEADER = "# Every setting of this fit; `etace fit {name}` repeats it.\n"
 
@@ -72,6 +73,7 @@ def to_toml(settings: Settings, record: Mapping[str, Any]) -> str:
     folder = Path(settings.output).resolve().parent
     moved = replace(
         settings,
+        weights=Weights(settings.weights).resolved(),
         spec=_relative(settings.spec, folder),
         output=Path(settings.output).name,
         train=tuple(_relative(p, folder) for p in settings.train),
