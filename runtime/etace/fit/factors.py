@@ -47,8 +47,7 @@ def reduced(rows: np.ndarray) -> np.ndarray:
     """R of the rows, or the rows themselves where there are not more than columns."""
     if len(rows) <= rows.shape[1]:
         return rows
-    found: np.ndarray = np.linalg.qr(rows, mode="r")
-    return found
+    return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
 def merged(a: Factor, b: Factor) -> Factor:
@@ -92,9 +91,14 @@ def system(factors: Factors, weight: Callable[[Key], float]) -> System:
             parts.append(w * factors[key].R)
             rows += factors[key].rows
     stacked = np.concatenate(parts) if parts else np.zeros((0, columns))
-    short = max(0, columns - len(stacked))
-    R = np.linalg.qr(np.pad(stacked, ((0, short), (0, 0))), mode="r")
-    return System(R[:-1, :-1].copy(), R[:-1, -1].copy(), float(R[-1, -1] ** 2), rows)
+    return System(*_triangle(stacked), rows)
+
+
+def _triangle(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """(R, z, rest) of rows [.., P + 1]."""
+    short = max(0, rows.shape[1] - len(rows))
+    R = np.asarray(np.linalg.qr(np.pad(rows, ((0, short), (0, 0))), mode="r"))
+    return R[:-1, :-1].copy(), R[:-1, -1].copy(), float(R[-1, -1] ** 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +124,19 @@ class Eliminated:
         out[self.free] = self._span @ np.linalg.solve(self._R, z - self._cross @ c)
         return out
 
+    def seen(self, other: System) -> System:
+        """Another system, such as of held-out rows, in the unknowns of the others: |A c - y|^2 with
+        the free columns as `back` gives them."""
+        start = self.back(np.zeros(len(self.others)))
+        A, y = other.R @ self.back(np.eye(len(self.others))), other.z - other.R @ start
+        R, z, rest = _triangle(np.concatenate([A, y[:, None]], axis=1))
+        return System(R, z, other.rest + rest, other.rows)
+
+    @property
+    def log_volume(self) -> float:
+        """log of the volume that the free columns span: their part of an evidence."""
+        return float(np.sum(np.log(np.abs(np.diag(self._R)))))
+
 
 def eliminate(whole: System, free: np.ndarray) -> Eliminated:
     """Columns `free` (bool, [P]) taken out exactly: they have no prior.
@@ -134,7 +151,7 @@ def eliminate(whole: System, free: np.ndarray) -> Eliminated:
     span = Vt[:n].T
     stacked = np.concatenate([own @ span, whole.R[:, others], whole.z[:, None]], axis=1)
     short = max(0, stacked.shape[1] - len(stacked))
-    R = np.linalg.qr(np.pad(stacked, ((0, short), (0, 0))), mode="r")
+    R = np.asarray(np.linalg.qr(np.pad(stacked, ((0, short), (0, 0))), mode="r"))
     rest = System(
         R[n:-1, n:-1].copy(), R[n:-1, -1].copy(), whole.rest + float(R[-1, -1] ** 2), whole.rows - n
     )

@@ -8,32 +8,64 @@ ACEfit.jl): with the SVD R / gamma = U S V^T and b = U^T z,
                       + sum log(v0 s_i^2 + ve) + (rows - r) log ve + rows log 2 pi ].
 
 With ve = q v0 the best v0 for a given q is known, so what is searched is a curve of one variable: on a
-grid first, so that the best of several maxima is found, and the same one every time.
+grid first, so that the best of several maxima is found, and the same one every time. With one of the
+two variances given, q alone gives the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from etace.errors import RequestError
 from etace.fit.factors import System
 
 FLOOR = 1e-8  # of both variances: (1e-4)^2, as in ACEfit.jl
 
 
 @dataclass(frozen=True, eq=False)
+class Path:
+    """Solutions with more and more coefficients that are not 0.
+
+    c: [k, P]; sizes: [k], how many are not 0; train, validation: [k], root mean squares of the
+    weighted residuals; chosen: place of the one that was taken
+    """
+
+    c: np.ndarray
+    sizes: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray | None
+    chosen: int
+
+
+@dataclass(frozen=True, eq=False)
 class Solution:
     """c: [P]; root: [P, r], whose product with its transpose is the posterior covariance, or None
-    notes: figures for people, by name"""
+    notes: figures for people, by name; path: of a sparse solver, else None"""
 
     c: np.ndarray
     root: np.ndarray | None
     notes: dict[str, float]
+    path: Path | None = None
 
 
-def evidence(system: System) -> Solution:
-    """Mean and covariance in the unknowns of the system (already scaled by the prior)."""
+def evidence(
+    system: System,
+    validation: System | None = None,
+    *,
+    noise: float | None = None,
+    prior_scale: float | None = None,
+) -> Solution:
+    """Mean and covariance in the unknowns of the system (already scaled by the prior).
+
+    noise, prior_scale: standard deviations sqrt(ve), sqrt(v0); None: by evidence. Weighted rows have
+    noise 1 times `noise`. The validation rows are not looked at.
+    """
+    for name, value in (("noise", noise), ("prior_scale", prior_scale)):
+        if value is not None and not (isinstance(value, int | float) and 0 < value < np.inf):
+            raise RequestError(f"option `{name}` must be a number above 0, found {value!r}")
     U, s, Vt = np.linalg.svd(system.R)
     keep = (
         s > s[0] * np.finfo(float).eps * len(s) if len(s) and s[0] > 0 else np.zeros(len(s), bool)
@@ -49,17 +81,24 @@ def evidence(system: System) -> Solution:
 
     def best(q: float) -> tuple[float, float]:
         """(log evidence, v0) for ve = q v0."""
-        v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
-        v0 = max(v0, FLOOR, FLOOR / q)
+        if prior_scale is not None:
+            v0 = prior_scale**2
+        elif noise is not None:
+            v0 = noise**2 / q
+        else:
+            v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
+            v0 = max(v0, FLOOR, FLOOR / q)
         v, ve = v0 * s2 + q * v0, q * v0
         log = np.sum(b2 / v) + rest / ve + np.sum(np.log(v)) + (rows - r) * np.log(ve)
         return -0.5 * float(log + rows * np.log(2 * np.pi)), v0
 
-    lo, hi = np.log(s2[-1]) - 12, np.log(s2[0]) + 12
-    grid = np.linspace(lo, hi, 241)
-    k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
-    x = _golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, 240)])
-    q = float(np.exp(x))
+    if noise is not None and prior_scale is not None:
+        q = (noise / prior_scale) ** 2
+    else:
+        grid = np.linspace(np.log(s2[-1]) - 12, np.log(s2[0]) + 12, 241)
+        k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
+        x = golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, 240)])
+        q = float(np.exp(x))
     log_evidence, v0 = best(q)
     filtered = s / (s2 + q)
     root = Vt.T * np.sqrt(v0 * q / (s2 + q))  # (s^2 / ve + 1 / v0)^-1 = v0 q / (s^2 + q)
@@ -77,7 +116,7 @@ def evidence(system: System) -> Solution:
     return Solution(Vt.T @ (filtered * b), root, notes)
 
 
-def _golden(f, a: float, b: float, steps: int = 60) -> float:  # type: ignore[no-untyped-def]
+def golden(f: Callable[[float], float], a: float, b: float, steps: int = 60) -> float:
     """Where f is largest between a and b, by sections of the golden ratio."""
     ratio = (5**0.5 - 1) / 2
     c, d = b - ratio * (b - a), a + ratio * (b - a)
