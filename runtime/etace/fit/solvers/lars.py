@@ -24,7 +24,7 @@ def lars(
     size: int | None = None,
     within: float = 1.0,
     max_size: int | None = None,
-    rtol: float = 1e-8,
+    rtol: float = 1e-15,
     refit: bool = False,
 ) -> Solution:
     """rtol: the path ends at this part of the first mu. refit: least squares on the columns in use at
@@ -69,10 +69,10 @@ def _path(system: System, end: int | None, rtol: float) -> list[np.ndarray]:
         sign = np.sign(corr[own])
         step = solve_triangular(T, solve_triangular(T, sign, trans="T"))
         along = R.T @ (R[:, own] @ step)
-        barred = blocked.copy()
-        barred[own] = True
-        if left is not None:
-            barred[left] = True  # for one step: rounding would have it join again at once
+        barred = np.stack([blocked, blocked])
+        barred[:, own] = True
+        if left is not None:  # it stands at the bound that it leaves; the other one counts
+            barred[0 if corr[left] > 0 else 1, left] = True
         gamma, joining, leaving = _knot(mu, corr, along, barred, -c[own] / step)
         c[own] += gamma * step
         mu -= gamma
@@ -88,7 +88,8 @@ def _knot(
 ) -> tuple[float, int | None, int | None]:
     """(length of the step, column that joins, place in use of the one that leaves).
 
-    zero: steps at which coefficients in use would be 0
+    barred: [2, P], who may not join with a sign of + and of -; zero: steps at which coefficients in
+    use would be 0
     """
     small = 1e-14 * mu
     with np.errstate(divide="ignore", invalid="ignore"):
