@@ -1,14 +1,23 @@
 """Solvers see the triangle R only, and say what they would say of the rows themselves."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import etace
 import numpy as np
 import pytest
+from ase.io import read
+from conftest import ROOT
 from etace.errors import RequestError
-from etace.fit.factors import Factor, Key, System, eliminate, system
+from etace.fit.assemble import assemble, plan
+from etace.fit.factors import KINDS, Factor, Key, System, eliminate, system
+from etace.fit.fitting import of_split, solve, targets
+from etace.fit.nullspace import null_space
+from etace.fit.priors import Prior
 from etace.fit.solve import evidence
 from etace.fit.solvers import SOLVERS, options, solver
+from etace.fit.tuning import tune_noise, tune_prior
+from etace.fit.weights import Weights
 
 P, ROWS = 24, 90
 
@@ -307,3 +316,154 @@ def test_held_out_rows_are_seen_through_the_free_columns():
     c = np.linspace(-1, 1, P - 2)
     whole = reduced.back(c)
     assert reduced.seen(held).loss(c) == pytest.approx(np.sum((q.A @ whole - q.y) ** 2), rel=1e-10)
+
+
+# ------------------------------------------------------------ a real model on real structures
+
+SPEC = """etace 1
+species Si, O
+onebody E0 { Si = -3 eV, O = -1 eV }
+use linear_ace as ace { max_order = 2, max_level = 4, max_l = 2, cutoff = 4.0 Å }
+model whole = E0 + ace.two_body + ace.many_body
+model many  = E0 + ace.many_body
+"""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    atoms: object
+    energy: float | None
+    forces: np.ndarray | None
+    virial: np.ndarray | None
+    group: str = "default"
+    weight: float = 1.0
+    source: str = "here"
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A model, the coefficients that made its labels, and the factors of those."""
+
+    model: etace.Model
+    true: np.ndarray
+    factors: dict[Key, Factor]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    path = tmp_path_factory.mktemp("spec") / "small.etace"
+    path.write_text(SPEC, encoding="utf8")
+    rng = np.random.default_rng(0)
+    frames = []
+    for a in read(ROOT / "examples/data/SiO2_EDI_train.xyz", index=":24"):
+        b = a[rng.permutation(len(a))[:10]]  # another composition each time
+        b.set_cell(b.cell @ (np.eye(3) + 0.03 * rng.normal(size=(3, 3))), scale_atoms=True)
+        frames.append(b)
+    whole, many = etace.load(path, "whole"), etace.load(path, "many")
+    true = rng.normal(size=whole.length_basis)
+    whole.set_linear_parameters(true)
+    made = [
+        Labelled(a, r.energy, r.forces, r.virial)
+        for a, r in zip(frames, whole.evaluate_batch(frames), strict=True)
+    ]
+    goals = targets(whole, made, KINDS, Weights())
+    factors = assemble(whole, goals, plan(whole, goals), 1)
+    first = whole.potential.lengths["ace.two_body"]
+    rest = {k: without_pairs(f, first, true[first:]) for k, f in factors.items()}
+    return {"whole": Planted(whole, true, factors), "many": Planted(many, true[first:], rest)}
+
+
+def without_pairs(f: Factor, first: int, true: np.ndarray) -> Factor:
+    A = f.R[:, first:-1]
+    return Factor(f.rows, np.column_stack([A, A @ true]))
+
+
+@pytest.mark.parametrize("kinds", [("energy",), ("forces",), ("virial",), KINDS])
+@pytest.mark.parametrize("name", ["blr", "qr", "rrqr", "tsvd"])
+def test_planted_coefficients_come_back(planted, kinds, name):
+    """Those of a model without dependent columns; of the other, all that the data can tell."""
+    exact = {"noise": 1e-9} if name == "blr" else {}
+    for key, rank in (("many", 16), ("whole", 22)):
+        p = planted[key]
+        own = {k: f for k, f in p.factors.items() if k.kind in kinds}
+        found = solve(p.model, own, Weights(), Prior(), solver(name, **exact))
+        assert found.notes["rank"] == rank
+        wrong = found.system.R @ (found.c - p.true)
+        assert np.abs(wrong).max() < 1e-10 * np.abs(found.system.R @ p.true).max()
+        if rank == len(p.true):
+            assert found.c == pytest.approx(p.true, abs=1e-6)
+
+
+def test_solvers_by_name_see_held_out_structures(planted):
+    p = planted["many"]
+    held = {Key("validation", k.group, k.kind): f for k, f in p.factors.items()}
+    found = solve(p.model, {**p.factors, **held}, Weights(), Prior(), "omp")
+    assert found.path.validation == pytest.approx(found.path.train)
+    assert found.path.c[found.path.chosen] == pytest.approx(found.c, abs=0)
+    assert found.c == pytest.approx(p.true, abs=1e-6)
+
+
+# ------------------------------------------------------------ what the data cannot tell
+
+
+GOLDEN = [
+    "order 1 of ace.many_body[Si]: 4 columns, rank 3: (n=4, l=0) is a combination of the others",
+    "order 1 of ace.many_body[O]: 4 columns, rank 3: no data for (n=2, l=0)",
+    "order 2 of ace.many_body[Si] and order 2 of ace.many_body[O] together: 8 columns, rank 7",
+]
+
+
+def test_dependent_columns_are_named_in_words(planted):
+    p, many = planted["whole"], planted["many"]
+    found = null_space(of_split(p.factors, Weights(), "train"), p.model.potential)
+    assert found == ["ace.two_body[Si] and ace.two_body[O] together: 8 columns, rank 6"]
+    s = of_split(many.factors, Weights(), "train")
+    assert null_space(s, many.model.potential) == []
+    R = s.R.copy()
+    R[:, 3] = R[:, 2] - R[:, 1]
+    R[:, 9] = 0.0
+    R[:, 15] = R[:, 7]
+    assert null_space(replace(s, R=R), many.model.potential) == GOLDEN
+
+
+# ------------------------------------------------------------ priors and noise by evidence
+
+
+def noisy(planted: Planted, noise, seed=0) -> dict[Key, Factor]:
+    """The factors of labels with this much noise in every weighted row, by kind."""
+    rng = np.random.default_rng(seed)
+    out = {}
+    for key, f in planted.factors.items():
+        R = np.pad(f.R, ((0, max(0, f.R.shape[1] - len(f.R))), (0, 0)))
+        R[:, -1] += noise[key.kind] * rng.normal(size=len(R))
+        rest = np.zeros(R.shape[1])  # of the rows that the triangle stands for
+        rest[-1] = noise[key.kind] * np.sqrt(max(f.rows - len(R), 0))
+        out[key] = Factor(f.rows, np.concatenate([R, rest[None]]))
+    return out
+
+
+def test_a_prior_is_chosen_by_evidence(planted):
+    p = planted["many"]
+    factors = noisy(p, {"energy": 0.1, "forces": 0.1, "virial": 0.1})
+    found = tune_prior(p.model, factors, Weights(), Prior())
+    again = tune_prior(p.model, factors, Weights(), Prior())
+    assert found == again
+    assert found.log_evidence == max(log for _, log in found.table)
+    one = solve(p.model, factors, Weights(), found.prior)
+    assert one.notes["log evidence"] == pytest.approx(found.log_evidence)
+    assert found.prior.p < 1.5  # planted coefficients do not decay with n and l
+    with pytest.raises(RequestError, match="nothing to tune"):
+        tune_prior(p.model, factors, Weights(), Prior("none"))
+    with pytest.raises(RequestError, match="a prior has no number `q`; there is: p, wl, wn"):
+        tune_prior(p.model, factors, Weights(), Prior(), {"q": (1, 2)})
+
+
+def test_the_noise_of_each_kind_is_found(planted):
+    p = planted["many"]
+    given = {"energy": 0.5, "forces": 0.05, "virial": 0.2}
+    weights = Weights({"default": {"energy": 1.0}})
+    found = tune_noise(p.model, noisy(p, given), weights, Prior())
+    assert found.relative["forces"] == 1
+    assert found.relative["energy"] == pytest.approx(10, rel=0.5)
+    assert found.relative["virial"] == pytest.approx(4, rel=0.3)
+    assert found.weights("any", "energy") == 1 / found.relative["energy"]

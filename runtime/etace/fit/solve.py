@@ -95,7 +95,12 @@ def evidence(
     if noise is not None and prior_scale is not None:
         q = (noise / prior_scale) ** 2
     else:
-        grid = np.linspace(np.log(s2[-1]) - 12, np.log(s2[0]) + 12, 241)
+        lo, hi = np.log(s2[-1]) - 12, np.log(s2[0]) + 12
+        if noise is not None:  # the prior scale may be all that one coefficient wants
+            lo = min(lo, 2 * np.log(noise) - np.log(max(float((b2 / s2).max()), FLOOR)))
+        if prior_scale is not None:  # the noise may be anything down to the floor
+            lo = min(lo, np.log(FLOOR / prior_scale**2))
+        grid = np.linspace(lo, hi, 241)
         k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
         x = golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, 240)])
         q = float(np.exp(x))
