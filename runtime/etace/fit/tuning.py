@@ -60,15 +60,17 @@ def tune_prior(
 
     for values in product(*grid.values()):
         score(dict(zip(grid, map(float, values), strict=True)))
-    best, top = max(table, key=lambda row: row[1])
     for name, tried in grid.items():
-        k = [float(v) for v in tried].index(best[name])
+        best = _best(table)
+        k = int(np.argmin([abs(v - best[name]) for v in tried]))
         low, high = tried[max(k - 1, 0)], tried[min(k + 1, len(tried) - 1)]
         if low < high:
-            x = golden(_along(score, best, name), low, high, STEPS)
-            if score({**best, name: x}) > top:
-                best, top = table[-1]
-    return Tuned(_with(prior, best), top, tuple(table))
+            golden(_along(score, best, name), low, high, STEPS)
+    return Tuned(_with(prior, _best(table)), max(row[1] for row in table), tuple(table))
+
+
+def _best(table: Sequence[tuple[Mapping[str, float], float]]) -> Mapping[str, float]:
+    return max(table, key=lambda row: row[1])[0]
 
 
 def _along(
@@ -129,7 +131,7 @@ def tune_noise(
         reduced = eliminate(system(keyed, lambda k: float(np.exp(-logs[k.kind]))), g == 0)
         found = evidence(reduced.rest.scaled(g[reduced.others])).notes
         divided = sum(parts[k].rows * logs[k] for k in kinds)
-        return found.get("log evidence", -np.inf) - divided - reduced.log_volume
+        return float(found.get("log evidence", -np.inf) - divided - reduced.log_volume)
 
     def along(name: str) -> float:
         f = lambda x: score({**logs, name: x})  # noqa: E731
