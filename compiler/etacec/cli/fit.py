@@ -70,10 +70,19 @@ def command(
         typer.Option(help="algebraic, exponential, gaussian, algebraic_ace1 or none."),
     ] = "algebraic",
     smoothness: Annotated[float, typer.Option(help="The p of an algebraic prior.")] = 4.0,
-    solver: Annotated[str, typer.Option(help="How the system is solved.")] = "blr",
+    solver: Annotated[
+        str, typer.Option(help="blr, qr, rrqr, tsvd, ard, lsqr, lsmr, omp or lars.")
+    ] = "blr",
     solver_option: Annotated[
         list[str] | None, typer.Option("--solver-option", metavar="NAME=VALUE")
     ] = None,
+    tune_prior: Annotated[
+        bool, typer.Option("--tune-prior", help="Choose the prior's numbers by evidence.")
+    ] = False,
+    noise_per_kind: Annotated[
+        bool,
+        typer.Option("--noise-per-kind", help="One noise scale for each kind; energies get worse."),
+    ] = False,
     holdout: Annotated[
         float, typer.Option(help="Part of the training structures kept for the solver's choices.")
     ] = 0.0,
@@ -129,7 +138,8 @@ def command(
                 "output": str(output), "train": tuple(train or ()), "test": tuple(test or ()),
                 "keys": given, "kinds": tuple(k for k, on in kinds.items() if on),
                 "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
-                "solver": solver, "solver_options": _options(solver_option), "holdout": holdout,
+                "solver": solver, "solver_options": _options(solver_option),
+                "tune_prior": tune_prior, "noise_per_kind": noise_per_kind, "holdout": holdout,
                 "committee": committee, "calibrate": calibrate, "seed": seed,
             }  # fmt: skip
             if elements is not None:

@@ -16,10 +16,13 @@ from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
+from etace.fit.nullspace import null_space
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside
+from etace.fit.solvers import solver
 from etace.fit.tables import Comparison, compare
+from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
@@ -57,6 +60,7 @@ def run(
     """
     cores = cores or available_cores()
     weights, prior = Weights(settings.weights), prior_of(settings)
+    chosen = solver(settings.solver, **settings.solver_options)
     model = load(
         settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores
     )
@@ -76,9 +80,14 @@ def run(
     progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
-    solved = solve(model, factors, weights, prior)
+    weights, prior = tuned(model, factors, weights, prior, settings, progress)
+    solved = solve(model, factors, weights, prior, chosen)
+    for line in null_space(solved.system, model.potential):
+        progress.note(f"the data do not tell all columns apart: {line}")
     model.set_linear_parameters(solved.c)
-    progress.done("solve", f"rank {solved.notes.get('rank', 0):.0f} of {model.length_basis}")
+    figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
+    progress.done("solve", figures)
+    progress.note(f"{settings.solver}: {figures}")
     compared = compare(model, train.structures)
     judged = compare(model, test.structures) if test else []
     members = draw(solved, settings.committee, settings.seed)
@@ -116,6 +125,26 @@ def _factors(
     except BaseException:
         checkpoint.write()
         raise
+
+
+def tuned(
+    model: Model,
+    factors: dict[Key, Factor],
+    weights: Weights,
+    prior: Prior,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Weights, Prior]:
+    """Weights and prior with what the evidence was asked to choose."""
+    if settings.noise_per_kind:
+        noise = tune_noise(model, factors, weights, prior)
+        weights = noise.weights
+        found = ", ".join(f"{k} {v:.4g}" for k, v in noise.relative.items())
+        progress.note(f"noise per kind, relative: {found}")
+    if settings.tune_prior:
+        prior = tune_prior(model, factors, weights, prior).prior
+        progress.note(f"prior by evidence: p = {prior.p:.4g}, wl = {prior.wl}, wn = {prior.wn}")
+    return weights, prior
 
 
 def prior_of(settings: Settings) -> Prior:
