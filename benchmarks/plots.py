@@ -48,7 +48,7 @@ def _apart(ticks: Sequence[float]) -> list[float]:
     """Those whose labels do not overlap on a logarithmic axis."""
     out: list[float] = []
     for t in ticks:
-        if not out or t > 1.08 * out[-1]:
+        if not out or t > 1.15 * out[-1]:
             out.append(t)
     return out
 

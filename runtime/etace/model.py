@@ -237,8 +237,13 @@ class Model:
         """Write one `.safetensors` file from which `etace.load` rebuilds this model, and nothing else.
 
         It carries the texts of the spec and of all it uses, `load = ...` arrays, parameters and
-        their names, versions, the card if there is one. Same model, same bytes. Raises ModelFileError; never a half file.
+        their names, versions, and the card if there is one. Same model, same bytes. Raises
+        ModelFileError; never a half file.
         """
+        write_model(path, *self.content())
+
+    def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """(tensors, metadata) of its file; `from_tensors` is the inverse."""
         tensors = {
             f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()
         }
@@ -253,7 +258,7 @@ class Model:
         }
         if self.card is not None:
             metadata["card"] = dict(self.card)
-        write_model(path, tensors, metadata)
+        return tensors, metadata
 
 
 def load(

@@ -57,8 +57,12 @@ def random_cells(n, seed=0):
     rng = np.random.default_rng(seed)
     out = []
     for k in range(n):
-        atoms = Atoms(rng.choice(["Si", "O"], 6), rng.uniform(0, 5, (6, 3)), cell=[5, 5, 5], pbc=True)
-        out.append(Labelled(atoms, 0.0, np.zeros((6, 3)), np.zeros((3, 3)), f"g{k % 2}", 1.0, str(k)))
+        atoms = Atoms(
+            rng.choice(["Si", "O"], 6), rng.uniform(0, 5, (6, 3)), cell=[5, 5, 5], pbc=True
+        )
+        out.append(
+            Labelled(atoms, 0.0, np.zeros((6, 3)), np.zeros((3, 3)), f"g{k % 2}", 1.0, str(k))
+        )
     return out
 
 
@@ -91,8 +95,12 @@ def test_rows_and_factors_are_those_of_one_matrix(model, data):
     A, y = np.concatenate(A), np.concatenate(y)
     assert whole.rows == len(y)
     assert whole.norm == pytest.approx(y @ y, rel=1e-12)
-    np.testing.assert_allclose(whole.R.T @ whole.R, A.T @ A, rtol=0, atol=1e-11 * np.abs(A.T @ A).max())
-    np.testing.assert_allclose(whole.R.T @ whole.z, A.T @ y, rtol=0, atol=1e-11 * np.abs(A.T @ y).max())
+    np.testing.assert_allclose(
+        whole.R.T @ whole.R, A.T @ A, rtol=0, atol=1e-11 * np.abs(A.T @ A).max()
+    )
+    np.testing.assert_allclose(
+        whole.R.T @ whole.z, A.T @ y, rtol=0, atol=1e-11 * np.abs(A.T @ y).max()
+    )
     mine = solve(model, factors, weights, Prior()).c
     scale = gamma(model.potential, Prior())
     dense = System(A / scale, y, 0.0, len(y))
@@ -183,3 +191,35 @@ def test_weights_name_what_is_there(model, data):
         fit(model, data, weights=Weights({"liquid": {"energy": 1.0}}))
     with pytest.raises(etace.EtaceError, match="stress"):
         Weights({"default": {"stress": 1.0}})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_dask_cluster_gives_the_same_predictions(model, data):
+    distributed = pytest.importorskip("distributed")
+    from etace.fit.cluster import assemble_on
+
+    goals = targets(model, data, ("energy", "forces"), Weights()) * 6
+    shape = plan(model, goals)
+    here = assemble(model, goals, shape, cores=2)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        count = []
+        there = assemble_on(cluster.scheduler_address, model, goals, shape, count.append)
+    assert count == list(range(1, len(shape.tasks) + 1))
+    c = [solve(model, f, Weights(), Prior()).c for f in (here, there)]
+    rows = [model.energy_forces_virial_basis(t.atoms).forces for t in goals[:3]]
+    for A in rows:
+        np.testing.assert_allclose(A @ c[0], A @ c[1], atol=1e-10)
+
+
+def test_a_scheduler_that_does_not_answer_is_said(model, data, monkeypatch):
+    pytest.importorskip("distributed")
+    from etace.fit import cluster
+    from etace.fit.cluster import assemble_on
+
+    monkeypatch.setattr(cluster, "TIMEOUT", 1)
+
+    goals = targets(model, data[:2], ("energy",), Weights())
+    with pytest.raises(etace.EtaceError, match="no Dask scheduler answers"):
+        assemble_on("nowhere:1", model, goals, plan(model, goals))

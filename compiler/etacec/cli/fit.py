@@ -70,10 +70,19 @@ def command(
         typer.Option(help="algebraic, exponential, gaussian, algebraic_ace1 or none."),
     ] = "algebraic",
     smoothness: Annotated[float, typer.Option(help="The p of an algebraic prior.")] = 4.0,
-    solver: Annotated[str, typer.Option(help="How the system is solved.")] = "blr",
+    solver: Annotated[
+        str, typer.Option(help="blr, qr, rrqr, tsvd, ard, lsqr, lsmr, omp or lars.")
+    ] = "blr",
     solver_option: Annotated[
         list[str] | None, typer.Option("--solver-option", metavar="NAME=VALUE")
     ] = None,
+    tune_prior: Annotated[
+        bool, typer.Option("--tune-prior", help="Choose the prior's numbers by evidence.")
+    ] = False,
+    noise_per_kind: Annotated[
+        bool,
+        typer.Option("--noise-per-kind", help="One noise scale for each kind; energies get worse."),
+    ] = False,
     holdout: Annotated[
         float, typer.Option(help="Part of the training structures kept for the solver's choices.")
     ] = 0.0,
@@ -86,6 +95,10 @@ def command(
     seed: Annotated[int, typer.Option(help="Of random starts, hold-out and committee.")] = 0,
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Make the rows on a Dask cluster: tcp://HOST:8786."),
     ] = None,
     report: Annotated[bool, typer.Option(help="Write an HTML report.")] = True,
     energy_key: Annotated[str | None, key("energy")] = None,
@@ -125,7 +138,8 @@ def command(
                 "output": str(output), "train": tuple(train or ()), "test": tuple(test or ()),
                 "keys": given, "kinds": tuple(k for k, on in kinds.items() if on),
                 "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
-                "solver": solver, "solver_options": _options(solver_option), "holdout": holdout,
+                "solver": solver, "solver_options": _options(solver_option),
+                "tune_prior": tune_prior, "noise_per_kind": noise_per_kind, "holdout": holdout,
                 "committee": committee, "calibrate": calibrate, "seed": seed,
             }  # fmt: skip
             if elements is not None:
@@ -136,12 +150,14 @@ def command(
                 settings = Settings(
                     spec=str(spec), model=model, overrides=overrides(define), **common
                 )
-        _fit(settings, cores, report, begun)
+        _fit(settings, cores, scheduler, report, begun)
     except EtaceError as error:
         fail(str(error), 1)
 
 
-def _fit(settings: Any, cores: int | None, report: bool, begun: float) -> None:
+def _fit(
+    settings: Any, cores: int | None, scheduler: str | None, report: bool, begun: float
+) -> None:
     from etace.fit.job import run
     from etace.fit.output import write_outcome
     from etace.fit.progress import Progress
@@ -155,7 +171,7 @@ def _fit(settings: Any, cores: int | None, report: bool, begun: float) -> None:
             _bar() as (bar, say),
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
-            outcome = run(settings, progress, cores)
+            outcome = run(settings, progress, cores, scheduler)
             for line in write_outcome(outcome, settings, progress, begun, report):
                 say(line)
     except KeyboardInterrupt:

@@ -95,9 +95,14 @@ def system(factors: Factors, weight: Callable[[Key], float]) -> System:
             parts.append(w * factors[key].R)
             rows += factors[key].rows
     stacked = np.concatenate(parts) if parts else np.zeros((0, columns))
-    short = max(0, columns - len(stacked))
-    R = triangle(np.pad(stacked, ((0, short), (0, 0))))
-    return System(R[:-1, :-1].copy(), R[:-1, -1].copy(), float(R[-1, -1] ** 2), rows)
+    return System(*_split(stacked), rows)
+
+
+def _split(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """(R, z, rest) of rows [.., P + 1]."""
+    short = max(0, rows.shape[1] - len(rows))
+    R = triangle(np.pad(rows, ((0, short), (0, 0))))
+    return R[:-1, :-1].copy(), R[:-1, -1].copy(), float(R[-1, -1] ** 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +127,19 @@ class Eliminated:
         z = self._z if c.ndim == 1 else 0.0
         out[self.free] = self._span @ np.linalg.solve(self._R, z - self._cross @ c)
         return out
+
+    def seen(self, other: System) -> System:
+        """Another system, such as of held-out rows, in the unknowns of the others: |A c - y|^2 with
+        the free columns as `back` gives them."""
+        start = self.back(np.zeros(len(self.others)))
+        A, y = other.R @ self.back(np.eye(len(self.others))), other.z - other.R @ start
+        R, z, rest = _split(np.concatenate([A, y[:, None]], axis=1))
+        return System(R, z, other.rest + rest, other.rows)
+
+    @property
+    def log_volume(self) -> float:
+        """log of the volume that the free columns span: their part of an evidence."""
+        return float(np.sum(np.log(np.abs(np.diag(self._R)))))
 
 
 def eliminate(whole: System, free: np.ndarray) -> Eliminated:

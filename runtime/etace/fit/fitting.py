@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from etace.errors import RequestError
 from etace.fit.assemble import MANY, Target, assemble, plan
-from etace.fit.factors import Factor, Key, System, eliminate, system
+from etace.fit.factors import Factor, Factors, Key, System, eliminate, system
 from etace.fit.priors import Prior, gamma
-from etace.fit.solve import Solution, evidence
+from etace.fit.solve import Path
+from etace.fit.solvers import Solver, named
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 
@@ -24,7 +25,7 @@ class Fit:
 
     c: [P], linear parameters; root: [P, r], root @ root.T is their posterior covariance, or None
     gamma: [P], of the prior; factors: as assembled; system: weighted
-    seconds: by step
+    path: of a sparse solver, or None; seconds: by step
     """
 
     c: np.ndarray
@@ -33,6 +34,7 @@ class Fit:
     notes: dict[str, float]
     factors: dict[Key, Factor]
     system: System
+    path: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -43,19 +45,24 @@ def fit(
     weights: Weights = Weights(),  # noqa: B008 (frozen)
     prior: Prior = Prior(),  # noqa: B008
     kinds: Sequence[str] = ("energy", "forces", "virial"),
-    solver: Callable[[System], Solution] = evidence,
+    solver: str | Solver = "blr",
+    validation: Sequence[Any] = (),
     cores: int | None = None,
 ) -> Fit:
     """Fit a model's linear parameters to `etace.data.Labelled` structures, and set them.
 
     Rows, weights and prior are those of ACEpotentials.jl; the default solver is Bayesian linear
-    regression by evidence. Raises EtaceError for what cannot be fitted.
+    regression by evidence, others are in `etace.fit.solvers`. validation: structures that are not
+    fitted, from which some solvers choose. Raises EtaceError for what cannot be fitted.
     """
+    solver = named(solver)
     if not structures:
         raise RequestError("there are no structures to fit")
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
-    goals = targets(model, structures, kinds, weights)
+    goals = targets(model, [*structures, *validation], kinds, weights)
+    held = [replace(t, split="validation") for t in goals[len(structures) :]]
+    goals[len(structures) :] = held
     clock("fixed part")
     shape = plan(model, goals)
     clock("neighbour lists")
@@ -64,7 +71,7 @@ def fit(
     done = solve(model, factors, weights, prior, solver)
     clock("solve")
     model.set_linear_parameters(done.c)
-    return Fit(done.c, done.root, done.gamma, done.notes, factors, done.system, seconds)
+    return Fit(done.c, done.root, done.gamma, done.notes, factors, done.system, done.path, seconds)
 
 
 def targets(
@@ -105,23 +112,34 @@ class Solved:
     gamma: np.ndarray
     notes: dict[str, float]
     system: System
+    path: Path | None = None
 
 
 def solve(
     model: Any,
-    factors: dict[Key, Factor],
+    factors: Factors,
     weights: Weights,
     prior: Prior,
-    solver: Callable[[System], Solution] = evidence,
+    solver: str | Solver = "blr",
 ) -> Solved:
     """Weights, prior and solver applied to the factors: no second pass over the data."""
-    whole = system(factors, lambda k: weights(k.group, k.kind) if k.split == "train" else 0.0)
+    whole = of_split(factors, weights, "train")
+    held = of_split(factors, weights, "validation")
     g = gamma(model.potential, prior)
     reduced = eliminate(whole, g == 0)
     scale = g[reduced.others]
-    found = solver(reduced.rest.scaled(scale))
+    validation = reduced.seen(held).scaled(scale) if held.rows else None
+    found = named(solver)(reduced.rest.scaled(scale), validation)
     root = None if found.root is None else reduced.back(found.root / scale[:, None])
-    return Solved(reduced.back(found.c / scale), root, g, found.notes, whole)
+    path = found.path
+    if path is not None:
+        path = replace(path, c=np.array([reduced.back(c / scale) for c in path.c]))
+    return Solved(reduced.back(found.c / scale), root, g, found.notes, whole, path)
+
+
+def of_split(factors: Factors, weights: Weights, split: str) -> System:
+    """The weighted system of the training or validation rows."""
+    return system(factors, lambda k: weights(k.group, k.kind) if k.split == split else 0.0)
 
 
 class _Clock:

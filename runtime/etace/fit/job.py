@@ -11,13 +11,18 @@ import numpy as np
 from etace import params
 from etace.data import Dataset, Keys, read
 from etace.errors import RequestError, StructureError
-from etace.fit.assemble import Target, assemble, plan
+from etace.fit.assemble import Plan, Target, assemble, plan
 from etace.fit.checkpoint import Checkpoint, fingerprint
+from etace.fit.cluster import assemble_on
+from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
+from etace.fit.nullspace import null_space
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside
+from etace.fit.solvers import solver
 from etace.fit.tables import Comparison, compare
+from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
@@ -41,13 +46,21 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def run(settings: Settings, progress: Progress, cores: int | None = None) -> Outcome:
+def run(
+    settings: Settings,
+    progress: Progress,
+    cores: int | None = None,
+    scheduler: str | None = None,
+) -> Outcome:
     """Fit as the settings say; nothing is written but a checkpoint while rows are made.
+
+    scheduler: address of a Dask scheduler whose workers make the rows
 
     Raises EtaceError in words; KeyboardInterrupt leaves the checkpoint, and the same settings go on.
     """
     cores = cores or available_cores()
     weights, prior = Weights(settings.weights), prior_of(settings)
+    chosen = solver(settings.solver, **settings.solver_options)
     model = load(
         settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores
     )
@@ -65,33 +78,73 @@ def run(settings: Settings, progress: Progress, cores: int | None = None) -> Out
     progress.done("fixed part", "energies, forces and virials that no parameter changes")
     shape = plan(model, goals)
     progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
+    factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
+    progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
+    weights, prior = tuned(model, factors, weights, prior, settings, progress)
+    solved = solve(model, factors, weights, prior, chosen)
+    for line in null_space(solved.system, model.potential):
+        progress.note(f"the data do not tell all columns apart: {line}")
+    model.set_linear_parameters(solved.c)
+    figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
+    progress.done("solve", figures)
+    progress.note(f"{settings.solver}: {figures}")
+    compared = compare(model, train.structures)
+    judged = compare(model, test.structures) if test else []
+    members = draw(solved, settings.committee, settings.seed)
+    progress.done("errors", "of training and test structures")
+    return Outcome(model, solved, train, test, compared, judged, members, dict(progress.seconds))
+
+
+def _factors(
+    model: Model,
+    goals: list[Target],
+    shape: Plan,
+    settings: Settings,
+    progress: Progress,
+    cores: int,
+    scheduler: str | None,
+) -> dict[Key, Factor]:
+    sizes = np.cumsum([0, *shape.atoms_of])
+    if scheduler is not None:
+        progress.start("rows and QR", int(sizes[-1]))
+        return assemble_on(scheduler, model, goals, shape, lambda k: progress.at(int(sizes[k])))
     checkpoint = Checkpoint(
         beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape)
     )
     start, factors = checkpoint.load()
     if start:
         progress.note(f"going on after task {start} of {len(shape.tasks)}: {checkpoint.path.name}")
-    sizes = np.cumsum([0, *shape.atoms_of])
     progress.start("rows and QR", int(sizes[-1]), int(sizes[start]))
 
-    def done(count: int, total: Any) -> None:
+    def done(count: int, total: dict[Key, Factor]) -> None:
         checkpoint.keep(count, total)
         progress.at(int(sizes[count]))
 
     try:
-        factors = assemble(model, goals, shape, cores, start, factors, done)
+        return assemble(model, goals, shape, cores, start, factors, done)
     except BaseException:
         checkpoint.write()
         raise
-    progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
-    solved = solve(model, factors, weights, prior)
-    model.set_linear_parameters(solved.c)
-    progress.done("solve", f"rank {solved.notes.get('rank', 0):.0f} of {model.length_basis}")
-    compared = compare(model, train.structures)
-    judged = compare(model, test.structures) if test else []
-    members = draw(solved, settings.committee, settings.seed)
-    progress.done("errors", "of training and test structures")
-    return Outcome(model, solved, train, test, compared, judged, members, dict(progress.seconds))
+
+
+def tuned(
+    model: Model,
+    factors: dict[Key, Factor],
+    weights: Weights,
+    prior: Prior,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Weights, Prior]:
+    """Weights and prior with what the evidence was asked to choose."""
+    if settings.noise_per_kind:
+        noise = tune_noise(model, factors, weights, prior)
+        weights = noise.weights
+        found = ", ".join(f"{k} {v:.4g}" for k, v in noise.relative.items())
+        progress.note(f"noise per kind, relative: {found}")
+    if settings.tune_prior:
+        prior = tune_prior(model, factors, weights, prior).prior
+        progress.note(f"prior by evidence: p = {prior.p:.4g}, wl = {prior.wl}, wn = {prior.wn}")
+    return weights, prior
 
 
 def prior_of(settings: Settings) -> Prior:

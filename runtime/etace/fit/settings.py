@@ -16,6 +16,7 @@ from typing import Any
 
 from etace.errors import RequestError
 from etace.fit.factors import KINDS
+from etace.fit.weights import Weights
 
 HEADER = "# Every setting of this fit; `etace fit {name}` repeats it.\n"
 
@@ -26,6 +27,7 @@ class Settings:
     train, test: files; keys: label -> key in the files, for labels not to be found by their usual names
     kinds: labels to fit; weights: config type -> kind -> weight
     prior: kind, p, wl, wn, blocks; solver: name; solver_options: its own
+    tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     holdout: fraction of the training structures kept back for solvers that choose by them
     committee: members drawn from the posterior; calibrate: scale their spread to the test errors
     seed: of all that is drawn: starts of frozen random radials, hold-out, committee
@@ -44,6 +46,8 @@ class Settings:
     prior: Mapping[str, Any] = field(default_factory=lambda: {"kind": "algebraic", "p": 4.0})
     solver: str = "blr"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
+    tune_prior: bool = False
+    noise_per_kind: bool = False
     holdout: float = 0.0
     committee: int = 0
     calibrate: bool = False
@@ -72,6 +76,7 @@ def to_toml(settings: Settings, record: Mapping[str, Any]) -> str:
     folder = Path(settings.output).resolve().parent
     moved = replace(
         settings,
+        weights=Weights(settings.weights).resolved(),
         spec=_relative(settings.spec, folder),
         output=Path(settings.output).name,
         train=tuple(_relative(p, folder) for p in settings.train),

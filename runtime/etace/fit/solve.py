@@ -8,38 +8,70 @@ ACEfit.jl): with the SVD R / gamma = U S V^T and b = U^T z,
                       + sum log(v0 s_i^2 + ve) + (rows - r) log ve + rows log 2 pi ].
 
 With ve = q v0 the best v0 for a given q is known, so what is searched is a curve of one variable: on a
-grid first, so that the best of several maxima is found, and the same one every time.
+grid first, so that the best of several maxima is found, and the same one every time. With one of the
+two variances given, q alone gives the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from etace.errors import RequestError
 from etace.fit.factors import System
 
 FLOOR = 1e-20  # of the noise, relative to the mean square of the labels: noiseless data have none
 
 
 @dataclass(frozen=True, eq=False)
+class Path:
+    """Solutions with more and more coefficients that are not 0.
+
+    c: [k, P]; sizes: [k], how many are not 0; train, validation: [k], root mean squares of the
+    weighted residuals; chosen: place of the one that was taken
+    """
+
+    c: np.ndarray
+    sizes: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray | None
+    chosen: int
+
+
+@dataclass(frozen=True, eq=False)
 class Solution:
     """c: [P]; root: [P, r], whose product with its transpose is the posterior covariance, or None
-    notes: figures for people, by name"""
+    notes: figures for people, by name; path: of a sparse solver, else None"""
 
     c: np.ndarray
     root: np.ndarray | None
     notes: dict[str, float]
+    path: Path | None = None
 
 
-def evidence(system: System) -> Solution:
-    """Mean and covariance in the unknowns of the system (already scaled by the prior)."""
+def evidence(
+    system: System,
+    validation: System | None = None,
+    *,
+    noise: float | None = None,
+    prior_scale: float | None = None,
+) -> Solution:
+    """Mean and covariance in the unknowns of the system (already scaled by the prior).
+
+    noise, prior_scale: standard deviations sqrt(ve), sqrt(v0); None: by evidence. Weighted rows have
+    noise 1 times `noise`. The validation rows are not looked at.
+    """
+    for name, value in (("noise", noise), ("prior_scale", prior_scale)):
+        if value is not None and not (isinstance(value, int | float) and 0 < value < np.inf):
+            raise RequestError(f"option `{name}` must be a number above 0, found {value!r}")
     U, s, Vt = np.linalg.svd(system.R)
     keep = (
         s > s[0] * np.finfo(float).eps * len(s) if len(s) and s[0] > 0 else np.zeros(len(s), bool)
     )
     r = int(keep.sum())
-    U, s, Vt = U[:, :r], s[:r], Vt[:r]
+    U, s, Vt, unseen = U[:, :r], s[:r], Vt[:r], Vt[r:]
     b = U.T @ system.z
     rest = max(system.norm - float(b @ b), 0.0)
     rows = system.rows
@@ -50,23 +82,34 @@ def evidence(system: System) -> Solution:
 
     def best(q: float) -> tuple[float, float]:
         """(log evidence, v0) for ve = q v0."""
-        v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
-        v0 = max(v0, floor / q)
+        if prior_scale is not None:
+            v0 = prior_scale**2
+        elif noise is not None:
+            v0 = noise**2 / q
+        else:
+            v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
+            v0 = max(v0, floor / q)
         v, ve = v0 * s2 + q * v0, q * v0
         log = np.sum(b2 / v) + rest / ve + np.sum(np.log(v)) + (rows - r) * np.log(ve)
         return -0.5 * float(log + rows * np.log(2 * np.pi)), v0
 
-    lo, hi = np.log(s2[-1]) - 40, np.log(s2[0]) + 12
-    grid = np.linspace(lo, hi, 401)
-    k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
-    x = _golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)])
-    q = float(np.exp(x))
+    if noise is not None and prior_scale is not None:
+        q = (noise / prior_scale) ** 2
+    else:
+        lo, hi = np.log(s2[-1]) - 40, np.log(s2[0]) + 12
+        if noise is not None:  # the prior scale may be all that one coefficient wants
+            lo = min(lo, 2 * np.log(noise) - np.log(max(float((b2 / s2).max()), floor)))
+        if prior_scale is not None:  # the noise may be anything down to the floor
+            lo = min(lo, np.log(floor / prior_scale**2))
+        grid = np.linspace(lo, hi, 401)
+        k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
+        ends = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
+        q = float(np.exp(golden(lambda x: best(np.exp(x))[0], *ends)))
     log_evidence, v0 = best(q)
     filtered = s / (s2 + q)
     root = Vt.T * np.sqrt(v0 * q / (s2 + q))  # (s^2 / ve + 1 / v0)^-1 = v0 q / (s^2 + q)
     if r < system.R.shape[1]:  # what the data do not see has its prior
-        full = np.linalg.svd(system.R)[2][r:]
-        root = np.concatenate([root, np.sqrt(v0) * full.T], axis=1)
+        root = np.concatenate([root, np.sqrt(v0) * unseen.T], axis=1)
     notes = {
         "rank": float(r),
         "condition": float(s[0] / s[-1]),
@@ -78,7 +121,7 @@ def evidence(system: System) -> Solution:
     return Solution(Vt.T @ (filtered * b), root, notes)
 
 
-def _golden(f, a: float, b: float, steps: int = 60) -> float:  # type: ignore[no-untyped-def]
+def golden(f: Callable[[float], float], a: float, b: float, steps: int = 60) -> float:
     """Where f is largest between a and b, by sections of the golden ratio."""
     ratio = (5**0.5 - 1) / 2
     c, d = b - ratio * (b - a), a + ratio * (b - a)
