@@ -4,7 +4,7 @@
     html = page(Report("Si", model=model, test=compare(model, structures)))
 
 `terminal` prints the error tables, `html` makes the page, `figures` draws what is in it, `dimers` and
-`radials` find the curves, `card` describes a fit in the model file. Figures need `etace[plot]`.
+`radials` find the curves, `coverage` a calibration, `card` describes a fit in the model file. Figures need `etace[plot]`.
 """
 
 from etace.report.contents import Calibration, Report

@@ -61,7 +61,7 @@ def drawn(report: Report) -> list[Drawn]:
             add("dimers", "Dimers", (dimer_figure(report.dimers), f"{caption} {missing}".strip()))
         if report.c is not None and report.gamma is not None:
             add("spectrum", "Coefficients", spectrum(report))
-        if report.calibration is not None:
+        if report.calibration is not None and report.calibration.coverage:
             add("calibration", "Calibration", calibration(report.calibration))
         if report.seconds:
             add("timings", "Time", timings(report.seconds))
