@@ -132,7 +132,9 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("functions per atom", card.get("functions")),
         ("parameters", _counts(parameters) if isinstance(parameters, Mapping) else parameters),
     ]
-    for name, own in found.items() if isinstance(found, Mapping) else ():
+    sets = found if isinstance(found, Mapping) else {}
+    for name in sorted(sets, key=lambda n: (n != "train", n != "test", n)):
+        own = sets[name]
         out.append((f"{name} data", _data_text(own) if isinstance(own, Mapping) else own))
     versions = card.get("versions")
     out += [
