@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from etacec.cli import check, compile, explain, fit, info, run, show
+from etacec.cli import check, compile, evaluate, explain, fit, info, plot, run, show
 
 app = typer.Typer(
     name="etace",
@@ -23,7 +23,9 @@ app.command("check")(check.command)
 app.command("compile")(compile.command)
 app.command("show")(show.command)
 app.command("fit")(fit.command)
+app.command("eval")(evaluate.command)
 app.command("run")(run.command)
+app.command("plot")(plot.command)
 app.command("info")(info.command)
 app.command("explain")(explain.command)
 
