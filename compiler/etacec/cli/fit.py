@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,6 +152,9 @@ def command(
                 settings = Settings(
                     spec=str(spec), model=model, overrides=overrides(define), **common
                 )
+        if report and find_spec("matplotlib") is None:
+            report = False
+            typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
         _fit(settings, cores, scheduler, report, begun)
     except EtaceError as error:
         fail(str(error), 1)
@@ -162,6 +167,8 @@ def _fit(
     from etace.fit.output import write_outcome
     from etace.fit.progress import Progress
     from etace.fit.settings import beside
+    from etace.report.terminal import error_table
+    from rich.console import Console
 
     folder = Path(settings.output).parent
     if not folder.is_dir():
@@ -172,8 +179,12 @@ def _fit(
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
             outcome = run(settings, progress, cores, scheduler)
-            for line in write_outcome(outcome, settings, progress, begun, report):
-                say(line)
+            sets = {"train": outcome.train, "test": outcome.test}
+            found = {name: own for name, own in sets.items() if own}
+            Console(soft_wrap=True).print(error_table(found), highlight=False)
+            files = list(write_outcome(outcome, settings, progress, begun, report, sys.argv[1:]))
+            took = time.perf_counter() - begun
+            say(f"written: {', '.join(files)} in {took:.1f} s")
     except KeyboardInterrupt:
         checkpoint = beside(settings.output, ".checkpoint")
         if checkpoint.exists():

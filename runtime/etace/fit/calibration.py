@@ -6,24 +6,33 @@ the errors are usually larger. The scale is that at which 68.3 % of the errors a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import erfinv
 
 ONE, TWO = 0.6827, 0.9545  # of a normal distribution
+NOMINAL = np.linspace(0.05, 0.95, 19)
 UNSURE = 0.10  # a coverage this far from the nominal one is called off
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of one kind. within: fraction of errors within 1 and 2 standard deviations; scale: see above"""
+    """Of one kind. one, two: fraction of errors within 1 and 2 standard deviations; scale: see above
+    curve: fraction within the intervals of probability `nominal`"""
 
     kind: str
     count: int
     one: float
     two: float
     scale: float
+    curve: tuple[float, ...]
+
+    @property
+    def nominal(self) -> np.ndarray:
+        return NOMINAL
 
     @property
     def off(self) -> bool:
@@ -45,10 +54,13 @@ def coverage(kind: str, errors: Sequence[np.ndarray], spreads: Sequence[np.ndarr
     s = np.concatenate([np.ravel(x) for x in spreads])
     e, s = e[s > 0], s[s > 0]
     if not len(e):
-        return Coverage(kind, 0, float("nan"), float("nan"), 1.0)
+        nothing = float("nan")
+        return Coverage(kind, 0, nothing, nothing, 1.0, (nothing,) * len(NOMINAL))
     ratio = e / s
     scale = float(np.quantile(ratio, ONE))
-    return Coverage(kind, len(e), float(np.mean(ratio <= 1)), float(np.mean(ratio <= 2)), scale)
+    curve = tuple(float(np.mean(ratio <= k)) for k in math.sqrt(2) * erfinv(NOMINAL))
+    within = float(np.mean(ratio <= 1)), float(np.mean(ratio <= 2))
+    return Coverage(kind, len(e), *within, scale, curve)
 
 
 def rescaled(mean: np.ndarray, members: np.ndarray, scale: float) -> np.ndarray:

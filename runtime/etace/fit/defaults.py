@@ -14,6 +14,9 @@ import numpy as np
 
 from etace.errors import RequestError
 
+REACH = 2.35  # cutoff in longest bonds
+SHORTEST = 4.5  # Å, of a cutoff
+
 # total degree n + 1.5 l of the products of orders 1, 2, 3, 4
 LADDER = (
     (6, 5, 4, 4), (8, 6, 5, 4), (10, 7, 6, 5), (12, 9, 7, 6), (14, 10, 8, 7), (16, 12, 10, 8),
@@ -44,10 +47,21 @@ def spec(
 
 species {", ".join(elements)}
 
+bond *-* {{ rin = 0.0 Å, r0 = bond_length, rcut = {_cutoff(elements)} }}
 onebody E0 {{ {e0} }}
 use ace1 as ace {{ max_order = {order}, totaldegree = [{listed}] }}
 model potential = E0 + ace.two_body + ace.many_body
 """
+
+
+def _cutoff(elements: Sequence[str]) -> str:
+    """A multiple of the longest bond; molecules of short bonds need more."""
+    from etacec.model.elements import nearest_neighbour
+
+    longest = max(float(nearest_neighbour(e) or 0) for e in elements)
+    if REACH * longest < SHORTEST:
+        return f"{SHORTEST} Å"
+    return f"{REACH} * max_bond_length"
 
 
 def choose(elements: Sequence[str], size: str) -> tuple[tuple[int, ...], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from etace import params
 from etace.data import Dataset, Keys, read
 from etace.errors import RequestError, StructureError
 from etace.fit.assemble import Plan, Target, assemble, plan
+from etace.fit.calibration import Coverage
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
 from etace.fit.factors import Factor, Key
@@ -33,7 +34,8 @@ WANT = {"energy": "energy", "forces": "forces", "virial": "virial"}
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """model: fitted; solved: what the solver says; train, test: predictions beside labels
-    members: [M, P], drawn from the posterior, or None; seconds: by step
+    members: [M, P], drawn from the posterior, or None; coverage: of their spread on the test set
+    warnings: what a user should know of the data and the fit
     """
 
     model: Model
@@ -43,7 +45,8 @@ class Outcome:
     train: list[Comparison]
     test: list[Comparison]
     members: np.ndarray | None
-    seconds: dict[str, float] = field(default_factory=dict)
+    coverage: tuple[Coverage, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def run(
@@ -82,8 +85,12 @@ def run(
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
-    for line in null_space(solved.system, model.potential):
-        progress.note(f"the data do not tell all columns apart: {line}")
+    blind = [
+        f"columns that the data cannot tell apart: {line}"
+        for line in null_space(solved.system, model.potential)
+    ]
+    for line in blind:
+        progress.note(line)
     model.set_linear_parameters(solved.c)
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
@@ -92,7 +99,7 @@ def run(
     judged = compare(model, test.structures) if test else []
     members = draw(solved, settings.committee, settings.seed)
     progress.done("errors", "of training and test structures")
-    return Outcome(model, solved, train, test, compared, judged, members, dict(progress.seconds))
+    return Outcome(model, solved, train, test, compared, judged, members, warnings=tuple(blind))
 
 
 def _factors(
