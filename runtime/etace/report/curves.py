@@ -80,7 +80,7 @@ def radial_figure(found: Sequence[Radial]) -> Any:
     """A row for each radial embedding and l, a column for each bond; colours: n, from dark to light."""
     bonds = list(dict.fromkeys(f.bond for f in found))
     lines = list(dict.fromkeys((f.name, l) for f in found for l in f.degrees))
-    fig = style.figure(0.6 + 2.5 * len(bonds), 0.5 + 1.45 * len(lines))
+    fig = style.figure(0.6 + max(2.5 * len(bonds), 6.0), 0.5 + 1.45 * len(lines))
     grid = fig.subplots(len(lines), len(bonds), squeeze=False, sharex="col")
     by = {(f.name, f.bond): f for f in found}
     for line, (name, l) in zip(grid, lines, strict=True):
@@ -105,7 +105,7 @@ def _radial(axes: Any, f: Radial, l: int | None) -> None:
     places = [k for k, d in enumerate(f.channel_degrees) if d == l]
     shades = colormaps["viridis"](np.linspace(0, 0.92, max(len(places), 1)))
     for place, shade in zip(places, shades, strict=True):
-        axes.plot(f.r, f.values[:, place], color=shade, lw=1.1)
+        axes.plot(f.r, f.values[:, place], color=shade, lw=1.1 if len(places) <= 12 else 0.6)
     axes.set_xlim(0, f.r[-1])
     outer = f.values[f.r >= 0.25 * f.r[-1]][:, places]
     outer = outer[np.isfinite(outer)]
