@@ -10,7 +10,6 @@ import pytest
 from etace.errors import EtaceError
 from etace.fit.tables import Comparison, table
 from etace.report import Calibration, Report, errors, figures, page, style, terminal
-from etace.report.coverage import calibration
 from etace.report.dimers import Dimer, holes
 from rich.console import Console
 
@@ -164,16 +163,6 @@ def test_a_dimer_without_a_wall_is_named():
     assert holes([dimer()]) == []
     (text,) = holes([dimer(wall=-1.0)])
     assert text.startswith("Si-O has no repulsive wall")
-
-
-def test_honest_spreads_lie_on_the_diagonal():
-    rng = np.random.default_rng(0)
-    s = rng.uniform(0.5, 2, 20_000)
-    e = s * rng.normal(size=20_000)
-    found = calibration({"good": ([e], [s]), "small": ([e], [s / 3]), "none": ([e], [0 * s])})
-    assert set(found.coverage) == {"good", "small"}
-    assert np.abs(found.coverage["good"] - found.nominal).max() < 0.02
-    assert (found.coverage["small"] < found.nominal - 0.02).all()
 
 
 def test_the_terminal_shows_train_and_test_side_by_side(report):

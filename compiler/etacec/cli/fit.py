@@ -227,8 +227,9 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
 def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) -> None:
     from ase.data import atomic_numbers
     from etace.data import read
-    from etace.fit import defaults
     from etace.fit.job import keys_of
+
+    from etacec import defaults
 
     names = sorted({e.strip() for e in elements.split(",") if e.strip()})
     if unknown := [e for e in names if e not in atomic_numbers or e == "X"]:

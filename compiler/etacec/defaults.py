@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from etace.errors import RequestError
+from etace.model import from_compilation
+
+from etacec.model.elements import nearest_neighbour
+from etacec.pipeline import compile_text
 
 REACH = 2.35  # cutoff in longest bonds
 SHORTEST = 4.5  # Å, of a cutoff
@@ -56,8 +59,6 @@ model potential = E0 + ace.two_body + ace.many_body
 
 def _cutoff(elements: Sequence[str]) -> str:
     """A multiple of the longest bond; molecules of short bonds need more."""
-    from etacec.model.elements import nearest_neighbour
-
     longest = max(float(nearest_neighbour(e) or 0) for e in elements)
     if REACH * longest < SHORTEST:
         return f"{SHORTEST} Å"
@@ -79,12 +80,8 @@ def choose(elements: Sequence[str], size: str) -> tuple[tuple[int, ...], int]:
 
 def functions(elements: Sequence[str], degrees: Sequence[int], order: int) -> int:
     """Many-body functions of one centre species."""
-    import etacec
-
-    from etace.model import from_compilation
-
     text = spec(elements, dict.fromkeys(elements, 0.0), degrees, order)
-    model = from_compilation(etacec.compile_text(text, "default.etace"))
+    model = from_compilation(compile_text(text, "default.etace"))
     return model.lengths["ace.many_body"] // len(elements)
 
 
