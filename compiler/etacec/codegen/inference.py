@@ -1,7 +1,7 @@
 """The inference form of each model: the same graph, its parameters frozen into tables.
 
 Written: for every radial its curves, for every basis its shell, for every pair term its curve, and
-for every model `freeze` and `block` in terms of the kernels of `etace.inference`.
+for every model `freeze`, `features`, `energy` and `values` in terms of the kernels of `etace.inference`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pieces(c: Context) -> list[str]:
 
 
 def model(c: Context, node: str, o: op.Total) -> list[str]:
-    """`freeze`, `block` and the Inference of one model."""
+    """`freeze`, the functions of a block and the Inference of one model."""
     terms = list(zip(map(float, o.factors), c.graph.inputs(node), strict=True))
     readouts = [(f, t) for f, t in terms if _kind(c, t) == "readout"]
     pairs = [(f, t) for f, t in terms if _kind(c, t) == "pair"]
@@ -65,16 +65,26 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         entries.append((t, f"{own}.freeze({w}, {_weights(c, _radial(c, t))})"))
     for key, value in entries:
         out += _entry(plain(key), value)
-    out += ["    }", "", ""]
-    out += [
-        f"def {d('block')}(tables, edges, E):",
-        *_block(c, d("PRODUCTS"), shells, pairs, onebodies),
-    ]
+    out += ["    }"]
+    names = _feature_names(shells)
+    for head, body in (
+        (f"def {d('features')}(tables, edges):", _features(c, names)),
+        (
+            f"def {d('energy')}(tables, edges, features, E):",
+            _energy(c, d("PRODUCTS"), names, pairs, onebodies),
+        ),
+        (
+            f"def {d('values')}(tables, edges, features, E):",
+            _values(c, d("PRODUCTS"), names, pairs, onebodies),
+        ),
+    ):
+        out += ["", "", head, *body]
     cutoffs = "CUTOFFS" if shells or pairs else f"np.zeros(({c.n}, {c.n}))"
     made = [(s, _shell_name(c, s)) for s in shells]
     made += [("products of A", d("PRODUCTS"))] if shells else []
     made += [(t, c.names.derived(t, "PAIR")) for _, t in pairs]
-    arguments = f"{d('freeze')}, {d('block')}, {cutoffs}, DTYPE"
+    functions = ", ".join(d(x) for x in ("freeze", "features", "energy", "values"))
+    arguments = f"{functions}, {cutoffs}, DTYPE"
     if made:
         arguments += f", {d('PIECES')}"
         out += ["", "", f"{d('PIECES')} = {{"]
@@ -83,38 +93,61 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     return [*out, "", "", *_call(f"{d('inference')} = inference.Inference(", arguments)]
 
 
-def _block(
-    c: Context,
-    products: str,
-    shells: list[str],
-    pairs: list[tuple[float, str]],
-    onebodies: list[tuple[float, str]],
-) -> list[str]:
-    """The body of `block`: kernels in the order of the formulas."""
-    out = ['    """E_i of a block of atoms of one species, and dE_i/dr_ij of its edges."""']
-    if not shells:
-        out.append("    f = inference.no_gradients(edges)")
-    last = ""
-    many = len(shells) > 1
-    names = {
-        s: (f"R{k}", f"Y{k}", f"A{k}") if many else ("R", "Y", "A") for k, s in enumerate(shells)
-    }
-    for s in shells:
-        (R, Y, A), shell = names[s], _shell_name(c, s)
+def _feature_names(shells: list[str]) -> dict[str, tuple[str, str, str]]:
+    """R, Y and A of every shell; numbered where there are several."""
+    if len(shells) == 1:
+        return {shells[0]: ("R", "Y", "A")}
+    return {s: (f"R{k}", f"Y{k}", f"A{k}") for k, s in enumerate(shells)}
+
+
+def _unpacked(names: dict[str, tuple[str, str, str]]) -> str:
+    """R, Y, A; or (R0, Y0, A0), (R1, Y1, A1)"""
+    each = [", ".join(n) for n in names.values()]
+    return each[0] if len(each) == 1 else ", ".join(f"({e})" for e in each)
+
+
+def _every(names: dict[str, tuple[str, str, str]]) -> str:
+    """All A, one after the other."""
+    each = [n[2] for n in names.values()]
+    return each[0] if len(each) == 1 else f"jnp.concatenate([{', '.join(each)}])"
+
+
+def _features(c: Context, names: dict[str, tuple[str, str, str]]) -> list[str]:
+    """What no readout changes: kernels in the order of the formulas."""
+    out = ['    """Radials, harmonics and A of a block of atoms of one species."""']
+    for s, (R, Y, A) in names.items():
+        shell = _shell_name(c, s)
         out += [
             f'    {R} = inference.radials({shell}, tables["{plain(s)}"], edges)',
             f"    {Y} = inference.harmonics({shell}, edges)",
             f"    {A} = inference.pool({shell}, {R}, {Y})",
         ]
-    if shells:
-        every = f"jnp.concatenate([{', '.join(n[2] for n in names.values())}])" if many else "A"
-        out += [f'    rho, w = {products}(tables["products of A"], {every})', "    E = E + rho"]
-    for s in shells:
-        (R, Y, A), shell = names[s], _shell_name(c, s)
-        first = f"{last}{A}.shape[0]" if many else ""
-        w = f"w[{last.removesuffix(' + ')} : {first}]" if many else "w"
+    return [*out, f"    return {_unpacked(names) if names else '()'}"]
+
+
+def _energy(
+    c: Context,
+    products: str,
+    names: dict[str, tuple[str, str, str]],
+    pairs: list[tuple[float, str]],
+    onebodies: list[tuple[float, str]],
+) -> list[str]:
+    """Readouts: products, their adjoint, pairs."""
+    out = ['    """E_i of the atoms, [B], and dE_i/dr_ij of their edges."""']
+    if not names:
+        out.append("    f = inference.no_gradients(edges)")
+    else:
+        out += [
+            f"    {_unpacked(names)} = features",
+            f'    rho, w = {products}(tables["products of A"], {_every(names)})',
+            "    E = E + rho",
+        ]
+    last = ""
+    for s, (R, Y, A) in names.items():
+        first = f"{last}{A}.shape[0]" if len(names) > 1 else ""
+        w = f"w[{last.removesuffix(' + ')} : {first}]" if len(names) > 1 else "w"
         w = w.replace("[ : ", "[: ")
-        call = f"inference.edge_gradients({shell}, {R}, {Y}, {w}, edges)"
+        call = f"inference.edge_gradients({_shell_name(c, s)}, {R}, {Y}, {w}, edges)"
         out.append(f"    f = {call}" if not last else f"    f = inference.add_gradients(f, {call})")
         last = f"{first} + "
     for _, t in pairs:
@@ -122,6 +155,28 @@ def _block(
         out.append(f'    E, f = inference.add_pair({own}, tables["{plain(t)}"], edges, E, f)')
     total = 'E + tables["one-body"]' if onebodies else "E"
     return [*out, f"    return {total}, f"]
+
+
+def _values(
+    c: Context,
+    products: str,
+    names: dict[str, tuple[str, str, str]],
+    pairs: list[tuple[float, str]],
+    onebodies: list[tuple[float, str]],
+) -> list[str]:
+    """The same without gradients, for many readouts at once."""
+    out = ['    """E_i for every member of a committee: [members, B]."""']
+    if names:
+        every = _every(names)
+        out += [
+            f"    {_unpacked(names)} = features",
+            f'    E = E + {products}.values(tables["products of A"], {every})',
+        ]
+    for _, t in pairs:
+        own = c.names.derived(t, "PAIR")
+        out.append(f'    E = E + inference.pair_values({own}, tables["{plain(t)}"], edges)')
+    total = 'E + tables["one-body"][:, None]' if onebodies else "E"
+    return [*out, f"    return {total}"]
 
 
 def _curves(c: Context, radial: str) -> list[str]:

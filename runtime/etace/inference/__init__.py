@@ -1,13 +1,17 @@
 """The inference form: the same energies with all parameters frozen into tables, fast.
 
-A generated module writes, for each model, `freeze` (parameters to tables) and `block` (one block of
-atoms of one species to energies and edge gradients) in terms of these kernels:
+A generated module writes, for each model, `freeze` (parameters to tables) and three functions of one
+block of atoms of one species: `features` (R, Y and A), `energy` (from them energies and edge gradients)
+and `values` (energies for every member of a committee), in terms of these kernels:
 
     radials        R = V T(y), dR/dr = V' T(y) dy/dr: one matrix product with T = {T_i(y) T_4j(y)}
     pool           A[n,l,m](i) = sum_j R[n,l](ij) Y[l,m](ij)
     Products       E_i = sum_a A_a (C1 + C2 A / 2 + C3 (A A) / 3)_a, w = dE_i/dA = C1 + C2 A + C3 (A A)
     edge_gradients f_ij = dE_i/dr_ij = sum w (dR/dr Y r^ + R grad Y)
     add_pair       phi(r) of a pair term, by Chebyshev coefficients
+
+A committee shares all features. Its energies cost one product for each monomial of A and a matrix
+product with the coefficients of all members; its forces are `energy` mapped over the members' tables.
 
 No basis function and no per-function array is ever formed, and no derivative is taken by going
 backwards through a graph: the gradient comes first, and the value from Euler's theorem. Forces are
@@ -25,6 +29,7 @@ from etace.inference.kernels import (
     edge_gradients,
     harmonics,
     no_gradients,
+    pair_values,
     pool,
     radials,
 )
@@ -42,6 +47,7 @@ __all__ = [
     "edge_gradients",
     "harmonics",
     "no_gradients",
+    "pair_values",
     "pool",
     "radials",
 ]

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from etace.inference.blocks import BlockGraph, Capacity, pack
-from etace.inference.form import Inference, full
+from etace.inference.form import ROWS, Inference, full
 from etace.inference.spline import SplineError
 from etace.precision import host_precision
 from etace.structure import Paired
@@ -59,12 +59,25 @@ class Prepared:
 
 @dataclass(frozen=True)
 class HostResults:
-    """energy: [S], eV; energies: [n], eV; forces: [n, 3], eV/Å; virial: [S, 3, 3], eV."""
+    """energy: [S], eV; energies: [n], eV; forces: [n, 3], eV/Å; virial: [S, 3, 3], eV.
+
+    Of a committee's members: member_energy: [M, S]; member_forces: [M, n, 3]; None where not asked for
+    """
 
     energy: np.ndarray
     energies: np.ndarray
     forces: np.ndarray
     virial: np.ndarray
+    member_energy: np.ndarray | None = None
+    member_forces: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Members:
+    """params of every member of a committee; forces: whether theirs are wanted too."""
+
+    params: Sequence[Any]
+    forces: bool
 
 
 class Evaluator:
@@ -83,6 +96,8 @@ class Evaluator:
         self._capacities: list[Capacity] = []
         self._params: Any = None
         self._tables: list[Any] = []
+        self._members: Any = None
+        self._member_tables: list[Any] = []
 
     # ------------------------------------------------------------ preparation
 
@@ -105,6 +120,16 @@ class Evaluator:
             self._tables = [on[d] for d in self.devices]
             self._params = params
         return self._tables
+
+    def member_tables(self, params: Sequence[Any]) -> list[Any]:
+        """The same of a committee; made anew only for another one."""
+        if params is not self._members:
+            with host_precision(self.inference.dtype):
+                made = self.inference.freeze_members(params)
+                on = {d: jax.device_put(made, d) for d in dict.fromkeys(self.devices)}
+            self._member_tables = [on[d] for d in self.devices]
+            self._members = params
+        return self._member_tables
 
     def prepare(self, structures: Sequence[Paired], batch: bool = False) -> Prepared:
         """The graph of these structures in a shape that is compiled already, if one fits."""
@@ -130,21 +155,28 @@ class Evaluator:
 
     # ------------------------------------------------------------ evaluation
 
-    def __call__(self, params: Any, prepared: Prepared) -> HostResults:
-        """Energy, forces and virial of all structures of a graph."""
+    def __call__(
+        self, params: Any, prepared: Prepared, members: Members | None = None
+    ) -> HostResults:
+        """Energy, forces and virial of all structures of a graph, and what is asked of a committee."""
         tables = self.tables(params)
+        others = [None] * len(tables) if members is None else self.member_tables(members.params)
+        count = len(members.params) if members is not None and members.forces else None
         graph = prepared.graph
         with host_precision(self.inference.dtype):
             if len(graph.parts) == 1:
                 x = (graph.positions, graph.cell, graph.structure)
-                sums = [np.asarray(self._own_and_back(tables[0], *x, graph.parts[0]))]
+                one = self._own_and_back(tables[0], *x, graph.parts[0], others[0], count)
+                sums = [np.asarray(one)]
             else:
-                sums = self._in_parts(tables, graph)
-        return _collect(prepared, sums)
+                sums = self._in_parts(tables, others, count, graph)
+        return _collect(prepared, sums, members)
 
-    def _in_parts(self, tables: list[Any], graph: BlockGraph) -> list[np.ndarray]:
+    def _in_parts(
+        self, tables: list[Any], members: list[Any], count: int | None, graph: BlockGraph
+    ) -> list[np.ndarray]:
         """Every part in its own thread: its own energies and gradients, then, when all have theirs,
-        what the others' gradients add to its forces."""
+        what the others' gradients add to its forces. count: members whose forces are wanted"""
         parts, several = graph.parts, len(set(self.devices)) > 1
         wide = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
         first: list[Any] = [None] * len(parts)
@@ -156,12 +188,13 @@ class Evaluator:
                 with jax.enable_x64(wide):
                     if several:
                         x = jax.device_put(x, self.devices[k])
-                    first[k] = jax.block_until_ready(self._own(tables[k], *x, parts[k]))
+                    own = self._own(tables[k], *x, parts[k], members[k], count is not None)
+                    first[k] = jax.block_until_ready(own)
                     ready.wait()
                     gradients = [f[0] for f in first]
                     if several:
                         gradients = jax.device_put(gradients, self.devices[k])
-                    return np.asarray(self._back(parts[k], gradients, first[k][1]))
+                    return np.asarray(self._back(parts[k], gradients, first[k][1], count))
             except BaseException:
                 ready.abort()  # nobody waits for what will not come
                 raise
@@ -175,19 +208,22 @@ class Evaluator:
 
     @cached_property
     def _own(self) -> Any:
-        return jax.jit(self.inference.own)
+        return jax.jit(self.inference.own, static_argnums=6)
 
     @cached_property
     def _back(self) -> Any:
-        return jax.jit(self.inference.back)
+        return jax.jit(self.inference.back, static_argnums=3)
 
     @cached_property
     def _own_and_back(self) -> Any:
-        def both(tables: Any, positions: Any, cell: Any, structure: Any, part: Any) -> Any:
-            gradients, sums = self.inference.own(tables, positions, cell, structure, part)
-            return self.inference.back(part, [gradients], sums)
+        def both(
+            tables: Any, positions: Any, cell: Any, structure: Any, part: Any, members: Any, count: Any
+        ) -> Any:
+            x = (tables, positions, cell, structure, part, members, count is not None)
+            gradients, sums = self.inference.own(*x)
+            return self.inference.back(part, [gradients], sums, count)
 
-        return jax.jit(both)
+        return jax.jit(both, static_argnums=6)
 
     @property
     def compilations(self) -> int:
@@ -195,13 +231,26 @@ class Evaluator:
         return len(self._capacities)
 
 
-def _collect(prepared: Prepared, sums: Sequence[np.ndarray]) -> HostResults:
-    """From the parts' [blocks, 10, B] to atoms and structures."""
+def _collect(
+    prepared: Prepared, sums: Sequence[np.ndarray], members: Members | None
+) -> HostResults:
+    """From the parts' [blocks, rows, B] to atoms and structures."""
     slot = np.asarray(prepared.graph.slot)[: prepared.n]
-    rows = np.concatenate([np.moveaxis(s, 1, 2).reshape(-1, 10) for s in sums])[slot]
+    rows = np.concatenate([np.moveaxis(s, 1, 2).reshape(-1, s.shape[1]) for s in sums])[slot]
     starts = np.cumsum([0, *prepared.counts[:-1]])
-    total = np.add.reduceat(rows, starts, axis=0)
-    return HostResults(total[:, 0], rows[:, 0].copy(), rows[:, 1:4].copy(), full(total[:, 4:]))
+    M = 0 if members is None else len(members.params)
+    total = np.add.reduceat(rows[:, : ROWS + M], starts, axis=0)
+    member_forces = None
+    if members is not None and members.forces:
+        member_forces = np.moveaxis(rows[:, ROWS + M :].reshape(len(rows), 3, M), 2, 0).copy()
+    return HostResults(
+        total[:, 0],
+        rows[:, 0].copy(),
+        rows[:, 1:4].copy(),
+        full(total[:, 4:ROWS]),
+        None if members is None else total[:, ROWS:].T.copy(),
+        member_forces,
+    )
 
 
 def available_cores() -> int:

@@ -23,9 +23,13 @@ from etace.precision import require
 TOGETHER = 256  # blocks at once on an accelerator: enough atoms to fill it, memory bounded
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
-# (tables of one species, edges by segment, zeros [B]) -> energies [B], gradients by segment: x, y and
-# z, [K, B] each
-Block = Callable[[Any, Sequence[Edges], jax.Array], tuple[jax.Array, list[list[jax.Array]]]]
+# tables are of one species, edges by segment, zeros [B]; features are whatever a model's readouts read
+Features = Callable[[Any, Sequence[Edges]], Any]
+# (tables, edges, features, zeros) -> energies [B], gradients by segment: x, y and z, [K, B] each
+Energy = Callable[..., tuple[jax.Array, list[list[jax.Array]]]]
+# (tables of all members, edges, features, zeros) -> [members, B]
+Values = Callable[..., jax.Array]
+ROWS = 10  # of sums: energy, three components of force, six of virial
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class Inference:
     """The inference form of one model.
 
     freeze: params -> tables; every array has the centre species as its first axis
-    block: see `Block`
+    features, energy, values: of one block of atoms, see `Features`, `Energy` and `Values`
     cutoffs: [species, species], Å
     pieces: what `freeze` and `block` are made of, by the names of their tables
     together: the schedule: on an accelerator many blocks at once, in large uniform kernels; on a CPU
@@ -41,7 +45,9 @@ class Inference:
     """
 
     freeze: Callable[[Any], Any]
-    block: Block
+    features: Features
+    energy: Energy
+    values: Values
     cutoffs: np.ndarray
     dtype: str
     pieces: Mapping[str, Any] = field(default_factory=dict)
@@ -78,29 +84,54 @@ class Inference:
         sums = [self.back(p, gradients, f[1]) for p, f in zip(graph.parts, found, strict=True)]
         return collect(graph, sums)
 
+    def freeze_members(self, params: Sequence[Any]) -> Any:
+        """Tables of a committee: as `freeze`, the members as second axis, without the shells they share.
+
+        params: of every member; numpy
+        """
+        shared = [name for name, piece in self.pieces.items() if isinstance(piece, Shell)]
+        each = [
+            {k: v for k, v in self.freeze(p).items() if k not in shared} for p in params
+        ]
+        return jax.tree.map(lambda *x: np.stack(x, axis=1), *each)
+
     def own(
-        self, tables: Any, positions: Any, cell: Any, structure: Any, part: Part
+        self,
+        tables: Any,
+        positions: Any,
+        cell: Any,
+        structure: Any,
+        part: Part,
+        members: Any = None,
+        member_forces: bool = False,
     ) -> tuple[list[list[jax.Array]], jax.Array]:
         """What a part's atoms have of their own energies. Arguments as in `BlockGraph`.
 
         gradients dE_i/dr_ij: by segment x, y and z, [blocks, K, B] each, eV/Å
         sums: [blocks, 10, B]: E_i, eV; x, y, z of sum over j of dE_i/dr_ij, eV/Å; virial of E_i, eV,
             in Voigt order
+
+        With a committee (members: of `freeze_members`) E_i of the M members follow in `sums`; with
+        member_forces then x, y, z of all members, 3 M, and gradients are [blocks, 1 + M, K, B].
         """
         x = [jnp.asarray(positions)[:, c] for c in range(3)]
         tables = jax.tree.map(jnp.asarray, tables)
         part = jax.tree.map(jnp.asarray, part)
         cell = jnp.asarray(cell)
         one = self.cutoffs.shape[0] == 1
+        members = jax.tree.map(jnp.asarray, members)
 
         def block(b: jax.Array) -> Any:
             z = part.species[b]
-            own = jax.tree.map(lambda t: t[0] if one else t[z], tables)
+            of_species = lambda tables: jax.tree.map(lambda t: t[0] if one else t[z], tables)  # noqa: E731
+            own = of_species(tables)
             atom = part.atom[b]
             at = [take(c, atom) for c in x]
             box = cell if structure is None else take(cell, take(jnp.asarray(structure), atom))
             edges = [self._edges(x, at, box, s, b, z) for s in part.segments]
-            energies, gradients = self.block(own, edges, jnp.zeros((part.size,), self.dtype))
+            none = jnp.zeros((part.size,), self.dtype)
+            features = self.features(own, edges)
+            energies, gradients = self.energy(own, edges, features, none)
             forces, kept = jnp.zeros((3, part.size), self.dtype), []
             virial = jnp.zeros((6, part.size), self.dtype)
             for e, f in zip(edges, gradients, strict=True):
@@ -110,23 +141,57 @@ class Inference:
                 virial = virial - jnp.stack([over_neighbours(f[a] * d[c]) for a, c in VOIGT])
                 kept.append(f)
             energies = jnp.where(part.real[b], energies, 0)
-            return kept, jnp.concatenate([energies[None], forces, virial])
+            rows = [energies[None], forces, virial]
+            if members is not None and not member_forces:
+                rows.append(self.values(of_species(members), edges, features, none))
+            elif members is not None:
+                kept, more = self._members(of_species(members), edges, features, none, kept)
+                rows += more
+            return kept, jnp.concatenate(rows)
 
         gradients, sums = over_blocks(block, part, self.together)
         return gradients, sums
 
+    def _members(
+        self, tables: Any, edges: Sequence[Edges], features: Any, none: jax.Array, kept: Any
+    ) -> tuple[list[list[jax.Array]], list[jax.Array]]:
+        """Gradients of the mean with those of all members below, and the members' rows of the sums."""
+        energies, gradients = jax.vmap(lambda t: self.energy(t, edges, features, none))(tables)
+        gradients = [[e.apart(c) for c in f] for e, f in zip(edges, gradients, strict=True)]
+        rows = [energies]
+        for c in range(3):
+            total: Any = 0
+            for f in gradients:
+                total = total + jnp.stack([over_neighbours(m) for m in f[c]])
+            rows.append(total)
+        both = [
+            [jnp.concatenate([a[None], b]) for a, b in zip(*f, strict=True)]
+            for f in zip(kept, gradients, strict=True)
+        ]
+        return both, rows
+
     def back(
-        self, part: Part, gradients: Sequence[list[list[jax.Array]]], sums: jax.Array
+        self,
+        part: Part,
+        gradients: Sequence[list[list[jax.Array]]],
+        sums: jax.Array,
+        members: int | None = None,
     ) -> jax.Array:
         """The sums of a part with its atoms' forces complete: less sum over j of dE_j/dr_ji.
 
-        gradients: of all parts
+        gradients: of all parts; members: how many of a committee have forces too
         """
         part = jax.tree.map(jnp.asarray, part)
-        every = join(gradients)
+        if members is None:
+            places, every = [1, 2, 3], join(gradients)
+        else:
+            of = lambda m: [[[c[:, m] for c in s] for s in p] for p in gradients]  # noqa: E731
+            every = [g for m in range(1 + members) for g in join(of(m))]
+            first = ROWS + members
+            places = [1, 2, 3, *(first + c * members + m for m in range(members) for c in range(3))]
 
         def block(b: jax.Array) -> jax.Array:
-            total = [sums[b, 1 + c] for c in range(3)]
+            total = [sums[b, place] for place in places]
             for s in part.segments:
                 reverse = s.reverse[b]
                 total = [
@@ -134,7 +199,7 @@ class Inference:
                 ]
             return jnp.stack(total)
 
-        return sums.at[:, 1:4].set(over_blocks(block, part, self.together))
+        return sums.at[:, np.array(places)].set(over_blocks(block, part, self.together))
 
     def _edges(
         self, x: Any, at: Any, cell: jax.Array, s: Segment, b: jax.Array, z: jax.Array

@@ -272,6 +272,25 @@ def add_pair(
     return E, out
 
 
+def pair_values(pair: Pair, table: Any, edges: Sequence[Edges]) -> jax.Array:
+    """Energies of a pair term for many readouts: [members, B]. Sums T_t(y) over the neighbours first.
+
+    table: of `Pair.freeze`, with an axis of members in front
+    """
+    total: Any = None
+    for e in edges:
+        q = pair.radial.scalars(e.r, e.bond, e.inside)
+        y, s = e.apart(q.y), e.apart(q.s)
+        c = table["value"][:, e.species]
+        T = [jnp.ones_like(y), y]
+        while len(T) < c.shape[1]:
+            T.append(2 * y * T[-1] - T[-2])
+        pooled = jnp.concatenate([_dot(jnp.ones((1, y.shape[0]), y.dtype), s * t) for t in T])
+        own = _dot(c, pooled[: c.shape[1]])
+        total = own if total is None else total + own
+    return total
+
+
 def no_gradients(edges: Sequence[Edges]) -> list[list[jax.Array]]:
     return [[jnp.zeros_like(e.r)] * 3 for e in edges]
 

@@ -290,6 +290,7 @@ class Polynomial:
         """The coefficient matrices of every centre species. v: [species, monomials]"""
         C1 = self.C1
         return {
+            "v": v,
             "C1": None if C1 is None else C1.fill(v, xp, dtype)[:, :, 0],
             "C2": [None if b.C2 is None else b.C2.fill(v, xp, dtype) for b in self.blocks],
             "C3": [None if b.C3 is None else b.C3.fill(v, xp, dtype) for b in self.blocks],
@@ -331,6 +332,40 @@ class Polynomial:
             high, down = self._high(tables, A)
             rho, w = rho + high, w + down
         return rho, take(w, self.place)
+
+    def values(self, v: jax.Array, A: jax.Array) -> jax.Array:
+        """rho for many coefficients at once: every product once, then one matrix product an order.
+
+        v: [members, monomials]; A: [n_A, B]; result: [members, B]
+        """
+        total = jnp.zeros((v.shape[0], A.shape[1]), A.dtype)
+        places: dict[int, dict[Monomial, int]] = {1: {(a,): a for a in range(len(self.classes))}}
+        products: dict[int, jax.Array] = {1: A}
+        for n, found in self._shorter.items():
+            places[n] = {m: k for k, m in enumerate(found)}
+            products[n] = _times(products, places, [_parts(m) for m in found])
+        for n, found in self.by_order.items():
+            own = [m for _, m in found]
+            P = take(A, np.array(own)[:, 0]) if n == 1 else None
+            if P is None:
+                P = _times(products, places, [_parts(m) for m in own])
+            which = np.array([k for k, _ in found])
+            total = total + _dot(v[:, which], P)
+        return total
+
+    @cached_property
+    def _shorter(self) -> dict[int, list[Monomial]]:
+        """Products of each order >= 2 that are factors of others, by `_parts`; ascending."""
+        need: dict[int, set[Monomial]] = defaultdict(set)
+        for n in sorted(self.by_order, reverse=True):
+            for m in [m for _, m in self.by_order[n]] if n > 1 else ():
+                for part in _parts(m):
+                    need[len(part)].add(part)
+        for n in sorted(need, reverse=True):
+            for m in sorted(need[n]) if n > 2 else ():
+                for part in _parts(m):
+                    need[len(part)].add(part)
+        return {n: sorted(need[n]) for n in sorted(need) if n > 1}
 
     def _high(self, tables: Any, A: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Orders 4 and up."""
@@ -395,6 +430,18 @@ def _parts(m: Monomial) -> tuple[Monomial, Monomial]:
     return m[:n], m[n:]
 
 
+def _times(
+    products: dict[int, jax.Array],
+    places: dict[int, dict[Monomial, int]],
+    parts: Sequence[tuple[Monomial, Monomial]],
+) -> jax.Array:
+    """left * right of products of one order. [products, B]"""
+    left = np.array([places[len(a)][a] for a, _ in parts], np.int32)
+    right = np.array([places[len(b)][b] for _, b in parts], np.int32)
+    a, b = parts[0]
+    return take(products[len(a)], left) * take(products[len(b)], right)
+
+
 def _down(target: np.ndarray, other: np.ndarray, size: int) -> GatheredSum:
     """The adjoint of every target: sum over its products of their adjoint times the other factor."""
     ends = zip(target.tolist(), other.tolist(), strict=True)
@@ -452,6 +499,10 @@ class Products:
     def __call__(self, tables: Any, A: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(E_i, dE_i/dA) of one centre species: [B], [A, B]."""
         return self.polynomial(tables, A)
+
+    def values(self, tables: Any, A: jax.Array) -> jax.Array:
+        """E_i of many readouts: [members, B]. tables: of `freeze`, with an axis of members in front."""
+        return self.polynomial.values(tables["v"], A)
 
 
 def _fold(table: ProductTable, weights: Any, xp: Any) -> Any:
