@@ -1,7 +1,7 @@
 """The inference form of each model: the same graph, its parameters frozen into tables.
 
 Written: for every radial its curves, for every basis its shell, for every pair term its curve, and
-for every model `freeze`, `features`, `energy` and `values` in terms of the kernels of `etace.inference`.
+for every model `freeze`, `features`, `products`, `gradients` and `values` in terms of the kernels of `etace.inference`.
 """
 
 from __future__ import annotations
@@ -70,9 +70,10 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     for head, body in (
         (f"def {d('features')}(tables, edges):", _features(c, names)),
         (
-            f"def {d('energy')}(tables, edges, features, E):",
-            _energy(c, d("PRODUCTS"), names, pairs, onebodies),
+            f"def {d('products')}(tables, features, E):",
+            _products_of(d("PRODUCTS"), names, onebodies),
         ),
+        (f"def {d('gradients')}(tables, edges, features, E, w):", _gradients(c, names, pairs)),
         (
             f"def {d('values')}(tables, edges, features, E):",
             _values(c, d("PRODUCTS"), names, pairs, onebodies),
@@ -83,7 +84,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     made = [(s, _shell_name(c, s)) for s in shells]
     made += [("products of A", d("PRODUCTS"))] if shells else []
     made += [(t, c.names.derived(t, "PAIR")) for _, t in pairs]
-    functions = ", ".join(d(x) for x in ("freeze", "features", "energy", "values"))
+    functions = ", ".join(d(x) for x in ("freeze", "features", "products", "gradients", "values"))
     arguments = f"{functions}, {cutoffs}, DTYPE"
     if made:
         arguments += f", {d('PIECES')}"
@@ -125,23 +126,28 @@ def _features(c: Context, names: dict[str, tuple[str, str, str]]) -> list[str]:
     return [*out, f"    return {_unpacked(names) if names else '()'}"]
 
 
-def _energy(
-    c: Context,
-    products: str,
-    names: dict[str, tuple[str, str, str]],
-    pairs: list[tuple[float, str]],
-    onebodies: list[tuple[float, str]],
+def _products_of(
+    products: str, names: dict[str, tuple[str, str, str]], onebodies: list[tuple[float, str]]
 ) -> list[str]:
-    """Readouts: products, their adjoint, pairs."""
-    out = ['    """E_i of the atoms, [B], and dE_i/dr_ij of their edges."""']
+    """What is done atom by atom: products and their adjoint."""
+    out = ['    """E_i of the atoms, [B], but for pairs; and w = dE_i/dA, [A, B]."""']
+    total = 'E + tables["one-body"]' if onebodies else "E"
     if not names:
-        out.append("    f = inference.no_gradients(edges)")
-    else:
-        out += [
-            f"    {_unpacked(names)} = features",
-            f'    rho, w = {products}(tables["products of A"], {_every(names)})',
-            "    E = E + rho",
-        ]
+        return [*out, f"    return {total}, None"]
+    return [
+        *out,
+        f"    {_unpacked(names)} = features",
+        f'    rho, w = {products}(tables["products of A"], {_every(names)})',
+        f"    return {total} + rho, w",
+    ]
+
+
+def _gradients(
+    c: Context, names: dict[str, tuple[str, str, str]], pairs: list[tuple[float, str]]
+) -> list[str]:
+    """What is done edge by edge: gradients of A times w, and pairs."""
+    out = ['    """E_i with the energies of pairs, and dE_i/dr_ij of the edges."""']
+    out.append(f"    {_unpacked(names)} = features" if names else "    f = inference.no_gradients(edges)")
     last = ""
     for s, (R, Y, A) in names.items():
         first = f"{last}{A}.shape[0]" if len(names) > 1 else ""
@@ -153,8 +159,7 @@ def _energy(
     for _, t in pairs:
         own = c.names.derived(t, "PAIR")
         out.append(f'    E, f = inference.add_pair({own}, tables["{plain(t)}"], edges, E, f)')
-    total = 'E + tables["one-body"]' if onebodies else "E"
-    return [*out, f"    return {total}, f"]
+    return [*out, "    return E, f"]
 
 
 def _values(

@@ -1,8 +1,8 @@
 """The inference form: the same energies with all parameters frozen into tables, fast.
 
-A generated module writes, for each model, `freeze` (parameters to tables) and three functions of one
-block of atoms of one species: `features` (R, Y and A), `energy` (from them energies and edge gradients)
-and `values` (energies for every member of a committee), in terms of these kernels:
+A generated module writes, for each model, `freeze` (parameters to tables) and the functions of a block
+of atoms of one species: `features` (R, Y, A), `products` (energies and w = dE/dA), `gradients` (of the
+edges), and `values` (energies for every member of a committee), in terms of these kernels:
 
     radials        R = V T(y), dR/dr = V' T(y) dy/dr: one matrix product with T = {T_i(y) T_4j(y)}
     pool           A[n,l,m](i) = sum_j R[n,l](ij) Y[l,m](ij)
@@ -11,7 +11,7 @@ and `values` (energies for every member of a committee), in terms of these kerne
     add_pair       phi(r) of a pair term, by Chebyshev coefficients
 
 A committee shares all features. Its energies cost one product for each monomial of A and a matrix
-product with the coefficients of all members; its forces are `energy` mapped over the members' tables.
+product with the coefficients of all members; its forces are `products` of all, then `gradients` one by one.
 
 No basis function and no per-function array is ever formed, and no derivative is taken by going
 backwards through a graph: the gradient comes first, and the value from Euler's theorem. Forces are

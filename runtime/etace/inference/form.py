@@ -15,7 +15,7 @@ from etace.derive import Results
 from etace.inference.blocks import BlockGraph, Part, Segment
 from etace.inference.explain import explain
 from etace.inference.kernels import Edges, over_neighbours
-from etace.inference.shells import Shell
+from etace.inference.shells import Pair, Shell
 from etace.inference.sparse import take
 from etace.inference.spline import SplineError, splined
 from etace.precision import require
@@ -23,11 +23,14 @@ from etace.precision import require
 TOGETHER = 256  # blocks at once on an accelerator: enough atoms to fill it, memory bounded
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
-# tables are of one species, edges by segment, zeros [B]; features are whatever a model's readouts read
+# Of one block: tables are of one species, edges by segment, E are zeros [B]; features are whatever
+# `features` gives, gradients are by segment x, y and z, [K, B] each
 Features = Callable[[Any, Sequence[Edges]], Any]
-# (tables, edges, features, zeros) -> energies [B], gradients by segment: x, y and z, [K, B] each
-Energy = Callable[..., tuple[jax.Array, list[list[jax.Array]]]]
-# (tables of all members, edges, features, zeros) -> [members, B]
+# (tables, features, E) -> E, w
+Products = Callable[[Any, Any, jax.Array], tuple[jax.Array, Any]]
+# (tables, edges, features, E, w) -> E, gradients
+Gradients = Callable[..., tuple[jax.Array, list[list[jax.Array]]]]
+# (tables of all members, edges, features, E) -> [members, B]
 Values = Callable[..., jax.Array]
 ROWS = 10  # of sums: energy, three components of force, six of virial
 
@@ -37,7 +40,7 @@ class Inference:
     """The inference form of one model.
 
     freeze: params -> tables; every array has the centre species as its first axis
-    features, energy, values: of one block of atoms, see `Features`, `Energy` and `Values`
+    features, products, gradients, values: of one block of atoms, see their types
     cutoffs: [species, species], Å
     pieces: what `freeze` and `block` are made of, by the names of their tables
     together: the schedule: on an accelerator many blocks at once, in large uniform kernels; on a CPU
@@ -46,7 +49,8 @@ class Inference:
 
     freeze: Callable[[Any], Any]
     features: Features
-    energy: Energy
+    products: Products
+    gradients: Gradients
     values: Values
     cutoffs: np.ndarray
     dtype: str
@@ -131,7 +135,8 @@ class Inference:
             edges = [self._edges(x, at, box, s, b, z) for s in part.segments]
             none = jnp.zeros((part.size,), self.dtype)
             features = self.features(own, edges)
-            energies, gradients = self.energy(own, edges, features, none)
+            energies, w = self.products(own, features, none)
+            energies, gradients = self.gradients(own, edges, features, energies, w)
             forces, kept = jnp.zeros((3, part.size), self.dtype), []
             virial = jnp.zeros((6, part.size), self.dtype)
             for e, f in zip(edges, gradients, strict=True):
@@ -156,14 +161,17 @@ class Inference:
         self, tables: Any, edges: Sequence[Edges], features: Any, none: jax.Array, kept: Any
     ) -> tuple[list[list[jax.Array]], list[jax.Array]]:
         """Gradients of the mean with those of all members below, and the members' rows of the sums."""
-        energies, gradients = jax.vmap(lambda t: self.energy(t, edges, features, none))(tables)
-        gradients = [[e.apart(c) for c in f] for e, f in zip(edges, gradients, strict=True)]
-        rows = [energies]
-        for c in range(3):
-            total: Any = 0
-            for f in gradients:
-                total = total + jnp.stack([over_neighbours(m) for m in f[c]])
-            rows.append(total)
+        energies, w = jax.vmap(lambda t: self.products(t, features, none))(tables)
+        pairs = {k: v for k, v in tables.items() if isinstance(self.pieces.get(k), Pair)}
+
+        def member(x: Any) -> Any:
+            E, found = self.gradients(x[0], edges, features, x[1], x[2])
+            f = [[e.apart(c) for c in s] for e, s in zip(edges, found, strict=True)]
+            total = [sum(over_neighbours(s[c]) for s in f) for c in range(3)]
+            return E, f, jnp.stack(total)
+
+        energies, gradients, forces = lax.map(member, (pairs, energies, w))
+        rows = [energies, *(forces[:, c] for c in range(3))]
         both = [
             [jnp.concatenate([a[None], b]) for a, b in zip(*f, strict=True)]
             for f in zip(kept, gradients, strict=True)
