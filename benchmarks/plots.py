@@ -36,12 +36,21 @@ def draw(folder: Path, tables: Sequence[Table]) -> None:
             axes.plot(*zip(*sorted(points), strict=True), "o-", lw=2.5 if ours else 1, label=label)
         axes.set(xscale="log", yscale="log", xlabel=table.x, ylabel="µs per atom")
         axes.set_title(table.title, fontsize=9)
-        ticks = sorted({row[table.x] for row in table.rows})
+        ticks = _apart(sorted({row[table.x] for row in table.rows}))
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=7, minor=False)
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
         figure.savefig(folder / f"{table.name}.png", dpi=150)
+
+
+def _apart(ticks: Sequence[float]) -> list[float]:
+    """Those whose labels do not overlap on a logarithmic axis."""
+    out: list[float] = []
+    for t in ticks:
+        if not out or t > 1.15 * out[-1]:
+            out.append(t)
+    return out
 
 
 def _series(folder: Path, table: Table, figure: Any) -> None:

@@ -27,3 +27,7 @@ class ModelFileError(EtaceError):
 
 class ParameterError(EtaceError):
     """A parameter of a model or of a function with a wrong value or shape."""
+
+
+class DataError(EtaceError):
+    """Labelled structures that cannot be read, or labels that are missing or wrong."""

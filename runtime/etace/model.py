@@ -50,6 +50,7 @@ class Model:
     origin: what a model file carries of the spec (texts, overrides, dtype)
     cores: how many to use; default: all this process may run on
     splines: knots of splined radials; default: exact radials
+    card: what is known of how its parameters were found (`etace.report.card`); set anew, they have none
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Model:
         arrays: Mapping[str, np.ndarray],
         cores: int | None = None,
         splines: int | None = None,
+        card: Mapping[str, Any] | None = None,
     ):
         potential.check(params)
         self.potential = potential
@@ -74,6 +76,7 @@ class Model:
         self.arrays = arrays
         self.cores = cores
         self.splines = splines
+        self.card = card
 
     def __repr__(self) -> str:
         p = self.potential
@@ -208,8 +211,9 @@ class Model:
         return self.potential.get_linear_parameters(self.params)
 
     def set_linear_parameters(self, values: Any) -> None:
-        """values: [P]; copied."""
+        """values: [P]; copied. The card, which is of the old ones, goes."""
         self.params = self.potential.set_linear_parameters(self.params, values)
+        self.card = None
 
     def energy_basis(self, atoms: Any) -> np.ndarray:
         """dE/dc: [P]. Terms without columns (a frozen onebody) are not in it."""
@@ -233,8 +237,13 @@ class Model:
         """Write one `.safetensors` file from which `etace.load` rebuilds this model, and nothing else.
 
         It carries the texts of the spec and of all it uses, `load = ...` arrays, parameters and
-        their names, versions. Same model, same bytes. Raises ModelFileError; never a half file.
+        their names, versions, and the card if there is one. Same model, same bytes. Raises
+        ModelFileError; never a half file.
         """
+        write_model(path, *self.content())
+
+    def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """(tensors, metadata) of its file; `from_tensors` is the inverse."""
         tensors = {
             f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()
         }
@@ -247,7 +256,9 @@ class Model:
             "cutoff": self.cutoff_radius,
             "linear_parameters": [str(p) for p in self.potential.linear_parameters],
         }
-        write_model(path, tensors, metadata)
+        if self.card is not None:
+            metadata["card"] = dict(self.card)
+        return tensors, metadata
 
 
 def load(
@@ -288,6 +299,7 @@ def load(
         raise RequestError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
     if params is not None:
         loaded.params = _other_params(Path(params), loaded)
+        loaded.card = None
     loaded.cores, loaded.splines = cores, splines
     return loaded
 
@@ -369,6 +381,26 @@ def from_tensors(
     dtype: str | None = None,
 ) -> Model:
     """The inverse of `Model.save`: compiles the carried texts, runs nothing from the file."""
+    done = compilation(tensors, metadata, where, dtype)
+    loaded = from_compilation(done, metadata["model"])
+    loaded.params = _params_of(tensors, loaded, where)
+    card = metadata.get("card")
+    loaded.card = dict(card) if isinstance(card, Mapping) else None
+    names = [str(p) for p in loaded.potential.linear_parameters]
+    if metadata.get("linear_parameters", names) != names:
+        raise ModelFileError(
+            f"{where}: its linear parameters are in another order than this etace makes"
+        )
+    return loaded
+
+
+def compilation(
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    where: str,
+    dtype: str | None = None,
+) -> Any:
+    """What the texts in a model file compile to, an `etacec.Compilation`. Raises ModelFileError."""
     etacec = _compiler()
     from etacec.model.files import Files
 
@@ -377,14 +409,14 @@ def from_tensors(
             f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}"
         )
     try:
-        sources, root = dict(metadata["sources"]), metadata["root"]
+        sources, root, _ = dict(metadata["sources"]), metadata["root"], metadata["model"]
         text = sources.pop(root)
-        overrides, model = metadata["overrides"], metadata["model"]
+        overrides = metadata["overrides"]
         carried = {
             k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")
         }
         files = Files(None, carried_texts=sources, carried_arrays=carried)
-        done = etacec.compile_text(
+        return etacec.compile_text(
             text, root, files=files, overrides=overrides,
             dtype=dtype or metadata["dtype"], cache=_coupling_cache(),
         )  # fmt: skip
@@ -393,14 +425,6 @@ def from_tensors(
     except etacec.Mistakes as mistakes:
         first = mistakes.diagnostics[0].message
         raise ModelFileError(f"{where}: the spec it carries does not compile: {first}") from None
-    loaded = from_compilation(done, model)
-    loaded.params = _params_of(tensors, loaded, where)
-    names = [str(p) for p in loaded.potential.linear_parameters]
-    if metadata.get("linear_parameters", names) != names:
-        raise ModelFileError(
-            f"{where}: its linear parameters are in another order than this etace makes"
-        )
-    return loaded
 
 
 def _params_of(

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from etacec.cli import check, compile, explain, info, run, show
+from etacec.cli import check, compile, evaluate, explain, fit, info, plot, run, show
 
 app = typer.Typer(
     name="etace",
@@ -22,7 +22,10 @@ app = typer.Typer(
 app.command("check")(check.command)
 app.command("compile")(compile.command)
 app.command("show")(show.command)
+app.command("fit")(fit.command)
+app.command("eval")(evaluate.command)
 app.command("run")(run.command)
+app.command("plot")(plot.command)
 app.command("info")(info.command)
 app.command("explain")(explain.command)
 

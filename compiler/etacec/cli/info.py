@@ -61,6 +61,7 @@ def _of_model(path: Any) -> dict[str, Any]:
         "overrides": metadata.get("overrides"),
         "linear_parameters": len(metadata.get("linear_parameters", [])),
         "tensors": {name: list(array.shape) for name, array in sorted(tensors.items())},
+        "card": metadata.get("card"),
     }
 
 
@@ -75,6 +76,8 @@ def _print(facts: dict[str, Any]) -> None:
     if "blocks" not in facts:
         for key in ("dtype", "linear_parameters", "overrides", "versions", "tensors"):
             console.print(f"{key}: {facts[key]}", highlight=False, markup=False)
+        if isinstance(facts["card"], dict):
+            _card(console, facts["card"])
         return
     table = Table("", "kind", "functions", "linear parameters", "other parameters", box=None)
     for name, row in facts["models"].items():
@@ -97,3 +100,22 @@ def _print(facts: dict[str, Any]) -> None:
     console.print(table)
     for line in facts["smoothness"]:
         console.print(line, highlight=False, markup=False)
+
+
+def _card(console: Any, card: dict[str, Any]) -> None:
+    """How the parameters were found. A file may say anything: nothing is taken for granted."""
+    from etace.report.card import lines
+    from etace.report.terminal import error_table_of, plain
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "", box=None, show_header=False, pad_edge=False, title_justify="left")
+    for name, text in lines(card):
+        table.add_row(
+            Text(plain(name), style="bold"), Text("\n".join(map(plain, text.split("\n"))))
+        )
+    console.print("card:", style="bold")
+    console.print(table)
+    errors = error_table_of(card.get("errors"))
+    if errors is not None:
+        console.print(errors)

@@ -56,7 +56,7 @@ def command(
         fail(f"-o writes .xyz or .json, not `{output.name}`", 2)
     kind = dtype_of(dtype)
     frames, names = _read(structures)
-    _configure(device)
+    configure(device)
     from etace.errors import EtaceError, RequestError
     from etace.model import load
 
@@ -103,7 +103,7 @@ def _read(paths: list[Path]) -> tuple[list[Any], list[str]]:
     return frames, names
 
 
-def _configure(device: str | None) -> None:
+def configure(device: str | None) -> None:
     """The device, and JAX's compilation cache on disk: for this command only."""
     import jax
 

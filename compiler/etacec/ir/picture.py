@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import networkx as nx
@@ -32,8 +34,17 @@ COLOURS = {
 Bend = tuple[str, str, int]
 
 
-def svg(g: ModelGraph) -> str:
-    """A self-contained SVG; the same graph gives the same bytes."""
+@dataclass(frozen=True)
+class Layout:
+    """centre: of every box and bend, y downwards; arrows: points from the input to its reader"""
+
+    width: float
+    height: float
+    centre: dict[str | Bend, tuple[float, float]]
+    arrows: tuple[tuple[tuple[float, float], ...], ...]
+
+
+def layout(g: ModelGraph) -> Layout:
     depth = _depths(g)
     layers = _ordered(g, depth)
     widths = [sum(_width(n) + GAP for n in layer) - GAP for layer in layers]
@@ -45,6 +56,18 @@ def svg(g: ModelGraph) -> str:
         for n in layer:
             centre[n] = (x + _width(n) / 2, height - 30 - HEIGHT / 2 - k * LAYER)
             x += _width(n) + GAP
+    arrows = []
+    for node in g.nodes():
+        for i in g.inputs(node):
+            bends = [centre[(i, node, k)] for k in range(depth[i] + 1, depth[node])]
+            arrows.append((centre[i], *bends, centre[node]))
+    return Layout(width, height, centre, tuple(arrows))
+
+
+def svg(g: ModelGraph) -> str:
+    """A self-contained SVG; the same graph gives the same bytes."""
+    found = layout(g)
+    width, height = found.width, found.height
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" '
         f'width="{width:g}" height="{height}" font-family="Helvetica, Arial, sans-serif">',
@@ -54,12 +77,9 @@ def svg(g: ModelGraph) -> str:
         f'<text x="{GAP}" y="28" font-size="17" font-weight="bold">{escape(g.name)}</text>',
         f'<text x="{GAP}" y="46" font-size="12" fill="#5f6368">{escape(", ".join(g.species))}</text>',
     ]
+    out += [_arrow(points) for points in found.arrows]
     for node in g.nodes():
-        for i in g.inputs(node):
-            bends = [centre[(i, node, k)] for k in range(depth[i] + 1, depth[node])]
-            out.append(_arrow([centre[i], *bends, centre[node]]))
-    for node in g.nodes():
-        out += _box(node, g.op(node), *centre[node])
+        out += _box(node, g.op(node), *found.centre[node])
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
@@ -102,7 +122,7 @@ def _mean(values: list[float], otherwise: float) -> float:
     return round(sum(values) / len(values), 9) if values else otherwise
 
 
-def _arrow(points: list[tuple[float, float]]) -> str:
+def _arrow(points: Sequence[tuple[float, float]]) -> str:
     """From the top of the first point's box through the bends to the bottom of the last one's."""
     x, y = points[0][0], points[0][1] - HEIGHT / 2
     path = f"M{x:g} {y:g}"
@@ -115,7 +135,7 @@ def _arrow(points: list[tuple[float, float]]) -> str:
     )
 
 
-def _short(node: str, o: op.Op) -> str:
+def short(o: op.Op) -> str:
     """What fits into a box; the whole is in its tooltip."""
     match o:
         case op.SelectLinear():
@@ -133,12 +153,12 @@ def _short(node: str, o: op.Op) -> str:
 
 
 def _box(node: str, o: op.Op, x: float, y: float) -> list[str]:
-    what, short = describe(o), _short(node, o)
+    what, brief = describe(o), short(o)
     x, y = x - BOX / 2, y - HEIGHT / 2
     return [
         f"<g><title>{escape(what)}</title>"
         f'<rect x="{x:g}" y="{y:g}" width="{BOX}" height="{HEIGHT}" rx="7" fill="{COLOURS.get(type(o), "#eee")}" '
         'stroke="#5f6368" stroke-width="0.8"/>',
         f'<text x="{x + BOX / 2:g}" y="{y + 19:g}" font-size="13" font-weight="bold" text-anchor="middle">{escape(node)}</text>',
-        f'<text x="{x + BOX / 2:g}" y="{y + 36:g}" font-size="10" text-anchor="middle" fill="#3c4043">{escape(short)}</text></g>',
+        f'<text x="{x + BOX / 2:g}" y="{y + 36:g}" font-size="10" text-anchor="middle" fill="#3c4043">{escape(brief)}</text></g>',
     ]

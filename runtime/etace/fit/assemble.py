@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,7 @@ def assemble(
                     break
             for k in range(len(tasks)):
                 merge_into(total, waiting.pop(0).result())
-                if (task := next(submitted, None)) is not None:
+                for task in islice(submitted, 1):
                     waiting.append(pool.submit(reduce_task, model, targets, task, shape))
                 done(start + k + 1, total)
         except BaseException:

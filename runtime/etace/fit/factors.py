@@ -45,9 +45,13 @@ def factor(blocks: Iterable[np.ndarray], rows: int | None = None) -> Factor:
 
 def reduced(rows: np.ndarray) -> np.ndarray:
     """R of the rows, or the rows themselves where there are not more than columns."""
-    if len(rows) <= rows.shape[1]:
-        return rows
-    return np.asarray(np.linalg.qr(rows, mode="r"))
+    return rows if len(rows) <= rows.shape[1] else triangle(rows)
+
+
+def triangle(rows: np.ndarray) -> np.ndarray:
+    """R of QR. rows: [m, n], m >= n; result: [n, n]"""
+    found: np.ndarray = np.linalg.qr(rows, mode="r")  # type: ignore[assignment]
+    return found
 
 
 def merged(a: Factor, b: Factor) -> Factor:
@@ -91,13 +95,13 @@ def system(factors: Factors, weight: Callable[[Key], float]) -> System:
             parts.append(w * factors[key].R)
             rows += factors[key].rows
     stacked = np.concatenate(parts) if parts else np.zeros((0, columns))
-    return System(*_triangle(stacked), rows)
+    return System(*_split(stacked), rows)
 
 
-def _triangle(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def _split(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """(R, z, rest) of rows [.., P + 1]."""
     short = max(0, rows.shape[1] - len(rows))
-    R = np.asarray(np.linalg.qr(np.pad(rows, ((0, short), (0, 0))), mode="r"))
+    R = triangle(np.pad(rows, ((0, short), (0, 0))))
     return R[:-1, :-1].copy(), R[:-1, -1].copy(), float(R[-1, -1] ** 2)
 
 
@@ -129,7 +133,7 @@ class Eliminated:
         the free columns as `back` gives them."""
         start = self.back(np.zeros(len(self.others)))
         A, y = other.R @ self.back(np.eye(len(self.others))), other.z - other.R @ start
-        R, z, rest = _triangle(np.concatenate([A, y[:, None]], axis=1))
+        R, z, rest = _split(np.concatenate([A, y[:, None]], axis=1))
         return System(R, z, other.rest + rest, other.rows)
 
     @property
@@ -146,12 +150,12 @@ def eliminate(whole: System, free: np.ndarray) -> Eliminated:
     """
     first, others = np.flatnonzero(free), np.flatnonzero(~free)
     own = whole.R[:, first]
-    s, Vt = np.linalg.svd(own, full_matrices=False)[1:] if len(first) else (np.zeros(0), own)
+    _, s, Vt = np.linalg.svd(own, full_matrices=False)
     n = int((s > 1e-12 * s[0]).sum()) if len(s) else 0
     span = Vt[:n].T
     stacked = np.concatenate([own @ span, whole.R[:, others], whole.z[:, None]], axis=1)
     short = max(0, stacked.shape[1] - len(stacked))
-    R = np.asarray(np.linalg.qr(np.pad(stacked, ((0, short), (0, 0))), mode="r"))
+    R = triangle(np.pad(stacked, ((0, short), (0, 0))))
     rest = System(
         R[n:-1, n:-1].copy(), R[n:-1, -1].copy(), whole.rest + float(R[-1, -1] ** 2), whole.rows - n
     )

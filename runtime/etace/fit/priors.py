@@ -5,6 +5,7 @@ gamma of reference ACEpotentials.jl: the fit minimises |A c - y|^2 / noise + |ga
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -100,13 +101,18 @@ def _rule(prior: Prior, norms: np.ndarray) -> Callable[[int, list[tuple[int, int
         if prior.kind == "algebraic":
             return sum((l / wl) ** p + (n / wn) ** p for n, l in factors)
         if prior.kind == "exponential":
-            return float(np.exp(sum(l / wl + n / wn for n, l in factors)))
+            return exp(sum(l / wl + n / wn for n, l in factors))
         if prior.kind == "gaussian":
-            return float(np.exp(sum((l / wl) ** 2 + (n / wn) ** 2 for n, l in factors)))
+            return exp(sum((l / wl) ** 2 + (n / wn) ** 2 for n, l in factors))
         terms = sum(n**p + wl * l**p * (1 + l / (p + 1)) for n, l in factors)
         return 1 + float(norms[k]) * terms
 
     return rule
+
+
+def exp(x: float) -> float:
+    """e^x, or where that is beyond all numbers the largest of use: such a function is switched off."""
+    return math.exp(min(x, 300.0))
 
 
 def _norms(term: Linear) -> np.ndarray:

@@ -22,7 +22,7 @@ import numpy as np
 from etace.errors import RequestError
 from etace.fit.factors import System
 
-FLOOR = 1e-8  # of both variances: (1e-4)^2, as in ACEfit.jl
+FLOOR = 1e-20  # of the noise, relative to the mean square of the labels: noiseless data have none
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +71,14 @@ def evidence(
         s > s[0] * np.finfo(float).eps * len(s) if len(s) and s[0] > 0 else np.zeros(len(s), bool)
     )
     r = int(keep.sum())
-    U, s, Vt = U[:, :r], s[:r], Vt[:r]
+    U, s, Vt, unseen = U[:, :r], s[:r], Vt[:r], Vt[r:]
     b = U.T @ system.z
     rest = max(system.norm - float(b @ b), 0.0)
     rows = system.rows
     if r == 0 or rows <= 0:
         return Solution(np.zeros(system.R.shape[1]), None, {"rank": 0.0})
     b2, s2 = b * b, s * s
+    floor = max(FLOOR * system.norm / rows, np.finfo(float).tiny)
 
     def best(q: float) -> tuple[float, float]:
         """(log evidence, v0) for ve = q v0."""
@@ -87,7 +88,7 @@ def evidence(
             v0 = noise**2 / q
         else:
             v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
-            v0 = max(v0, FLOOR, FLOOR / q)
+            v0 = max(v0, floor / q)
         v, ve = v0 * s2 + q * v0, q * v0
         log = np.sum(b2 / v) + rest / ve + np.sum(np.log(v)) + (rows - r) * np.log(ve)
         return -0.5 * float(log + rows * np.log(2 * np.pi)), v0
@@ -95,21 +96,20 @@ def evidence(
     if noise is not None and prior_scale is not None:
         q = (noise / prior_scale) ** 2
     else:
-        lo, hi = np.log(s2[-1]) - 12, np.log(s2[0]) + 12
+        lo, hi = np.log(s2[-1]) - 40, np.log(s2[0]) + 12
         if noise is not None:  # the prior scale may be all that one coefficient wants
-            lo = min(lo, 2 * np.log(noise) - np.log(max(float((b2 / s2).max()), FLOOR)))
+            lo = min(lo, 2 * np.log(noise) - np.log(max(float((b2 / s2).max()), floor)))
         if prior_scale is not None:  # the noise may be anything down to the floor
-            lo = min(lo, np.log(FLOOR / prior_scale**2))
-        grid = np.linspace(lo, hi, 241)
+            lo = min(lo, np.log(floor / prior_scale**2))
+        grid = np.linspace(lo, hi, 401)
         k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
-        x = golden(lambda x: best(np.exp(x))[0], grid[max(k - 1, 0)], grid[min(k + 1, 240)])
-        q = float(np.exp(x))
+        ends = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
+        q = float(np.exp(golden(lambda x: best(np.exp(x))[0], *ends)))
     log_evidence, v0 = best(q)
     filtered = s / (s2 + q)
     root = Vt.T * np.sqrt(v0 * q / (s2 + q))  # (s^2 / ve + 1 / v0)^-1 = v0 q / (s^2 + q)
     if r < system.R.shape[1]:  # what the data do not see has its prior
-        full = np.linalg.svd(system.R)[2][r:]
-        root = np.concatenate([root, np.sqrt(v0) * full.T], axis=1)
+        root = np.concatenate([root, np.sqrt(v0) * unseen.T], axis=1)
     notes = {
         "rank": float(r),
         "condition": float(s[0] / s[-1]),

@@ -16,9 +16,11 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from etace.fit.factors import System
-from etace.fit.solve import FLOOR, Solution, evidence
+from etace.fit.solve import Solution, evidence
 from etace.fit.solvers.figures import figures
 from etace.fit.solvers.options import above, whole
+
+FLOOR = 1e-8  # of the noise variance
 
 
 def ard(

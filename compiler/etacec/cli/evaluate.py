@@ -1,0 +1,133 @@
+"""`etace eval`: errors of a model on labelled data: a table, a report, numbers for scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etacec.cli.common import AnyPath, Define, ModelOption, fail, overrides, write
+from etacec.cli.fit import key
+from etacec.cli.run import configure
+
+
+def command(
+    path: AnyPath,
+    data: Annotated[
+        list[str],
+        typer.Argument(help="Labelled structures, any format ASE reads.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write a report, .html.")
+    ] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the errors, .json.")
+    ] = None,
+    model: ModelOption = None,
+    params: Annotated[
+        Path | None, typer.Option("--params", help="A model file to take parameters from.")
+    ] = None,
+    energy: Annotated[bool, typer.Option(help="Compare energies.")] = True,
+    forces: Annotated[bool, typer.Option(help="Compare forces.")] = True,
+    virial: Annotated[bool, typer.Option(help="Compare virials.")] = True,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, gpu or tpu; default: the best there is.")
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
+    ] = None,
+    energy_key: Annotated[str | None, key("energy")] = None,
+    forces_key: Annotated[str | None, key("forces")] = None,
+    virial_key: Annotated[str | None, key("virial")] = None,
+    stress_key: Annotated[str | None, key("stress")] = None,
+    group_key: Annotated[str | None, key("group")] = None,
+    define: Define = None,
+) -> None:
+    """Errors of a model on labelled structures: a table, and a report with -o."""
+    for file, suffix, flag in ((output, ".html", "-o"), (as_json, ".json", "--json")):
+        if file is not None and file.suffix != suffix:
+            fail(f"{flag} writes {suffix}, not `{file.name}`", 2)
+    kinds = [k for k, on in (("energy", energy), ("forces", forces), ("virial", virial)) if on]
+    if not kinds:
+        fail("nothing is left to compare", 2)
+    keys = {
+        "energy": energy_key, "forces": forces_key, "virial": virial_key, "stress": stress_key,
+        "group": group_key,
+    }  # fmt: skip
+    configure(device)
+    from etace.errors import EtaceError, RequestError
+    from etace.model import load
+
+    try:
+        if output is not None:
+            from etace.report.style import matplotlib
+
+            matplotlib()  # to say so now if it is missing, not after the work
+        loaded = load(
+            path, model, params=params, overrides=overrides(define), cores=cores,
+        )  # fmt: skip
+        _evaluate(loaded, data, keys, kinds, output, as_json)
+    except RequestError as error:
+        fail(str(error), 2)
+    except EtaceError as error:
+        fail(str(error), 1)
+
+
+def _evaluate(
+    model: Any,
+    files: list[str],
+    keys: dict[str, str | None],
+    kinds: list[str],
+    output: Path | None,
+    as_json: Path | None,
+) -> None:
+    import time
+
+    from etace.data import Keys, read
+    from etace.fit.tables import compare
+    from etace.report import errors
+    from etace.report.terminal import error_table, plain
+    from rich.console import Console
+
+    begun = time.perf_counter()
+    data = read(files, Keys(**keys), kinds)
+    seconds = {"read the data": time.perf_counter() - begun}
+    for found in data.found:
+        typer.echo(plain(str(found)), err=True)
+    begun = time.perf_counter()
+    compared = compare(model, data.structures)
+    seconds["evaluate"] = time.perf_counter() - begun
+    Console(soft_wrap=True).print(error_table({"data": compared}), highlight=False)
+    if as_json is not None:
+        rows = [
+            {k: v for k, v in row.items() if k != "set"} for row in errors.as_json({"": compared})
+        ]
+        write(as_json, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        typer.echo(f"written: {as_json}")
+    if output is not None:
+        write(output, _page(model, data, files, compared, seconds))
+        typer.echo(f"written: {output}")
+
+
+def _page(model: Any, data: Any, files: list[str], compared: Any, seconds: dict[str, float]) -> str:
+    from etace.report import Report, page
+    from etace.report.card import card
+    from etace.report.dimers import dimers
+
+    curves = dimers(model, [s.atoms for s in data.structures])
+    texts = model.origin["sources"]
+    found = model.card or {**card(model), "date": None}  # of a fit nobody told of
+    tested = card(model, test=compared, test_files=files, test_digest=data.digest)["data"]["test"]
+    return page(
+        Report(
+            title=f"{model.name} on {', '.join(f.file for f in data.found)}",
+            model=model,
+            card={**found, "data": {**found.get("data", {}), "evaluated": tested}},
+            test=compared,
+            dimers=curves,
+            seconds=seconds,
+            spec_text=texts[model.origin["root"]],
+        )
+    )

@@ -1,0 +1,284 @@
+"""`etace fit`: from labelled structures to a fitted model, its settings and its errors."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etacec.cli.common import Define, ModelOption, fail, overrides, write
+from etacec.cli.run import configure
+
+Files = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE", help="Labelled structures, any format ASE reads; again for more."),
+]
+
+
+def key(name: str) -> Any:
+    return typer.Option(
+        f"--{name}-key", metavar="KEY", help=f"Where the {name} stands in the files."
+    )
+
+
+def command(
+    spec: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SPEC]",
+            help="An .etace file, or the .fit.toml of a fit to repeat; or --elements.",
+            show_default=False,
+        ),
+    ] = None,
+    train: Files = None,
+    test: Files = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The model file, .safetensors.")
+    ] = None,
+    elements: Annotated[
+        str | None, typer.Option(metavar="Si,O", help="Write a default spec for these elements.")
+    ] = None,
+    size: Annotated[
+        str, typer.Option(help="Of the default spec: small, medium or large.")
+    ] = "medium",
+    e0: Annotated[
+        str,
+        typer.Option(
+            "--e0", help="Of the default spec: auto, isolated, lsq, zero, or Si=-1.0,O=-2.0 (eV)."
+        ),
+    ] = "auto",
+    model: ModelOption = None,
+    energy: Annotated[bool, typer.Option(help="Fit energies.")] = True,
+    forces: Annotated[bool, typer.Option(help="Fit forces.")] = True,
+    virial: Annotated[bool, typer.Option(help="Fit virials.")] = True,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TYPE:]KIND=W",
+            help="Weight of energy, forces or virial, of one config type or all; default 30, 1, 1.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="The same as TOML: [default] energy = 30 ...; [TYPE] ...")
+    ] = None,
+    prior: Annotated[
+        str,
+        typer.Option(help="algebraic, exponential, gaussian, algebraic_ace1 or none."),
+    ] = "algebraic",
+    smoothness: Annotated[float, typer.Option(help="The p of an algebraic prior.")] = 4.0,
+    solver: Annotated[
+        str, typer.Option(help="blr, qr, rrqr, tsvd, ard, lsqr, lsmr, omp or lars.")
+    ] = "blr",
+    solver_option: Annotated[
+        list[str] | None, typer.Option("--solver-option", metavar="NAME=VALUE")
+    ] = None,
+    tune_prior: Annotated[
+        bool, typer.Option("--tune-prior", help="Choose the prior's numbers by evidence.")
+    ] = False,
+    noise_per_kind: Annotated[
+        bool,
+        typer.Option("--noise-per-kind", help="One noise scale for each kind; energies get worse."),
+    ] = False,
+    holdout: Annotated[
+        float, typer.Option(help="Part of the training structures kept for the solver's choices.")
+    ] = 0.0,
+    committee: Annotated[
+        int, typer.Option(help="Members drawn from the posterior, carried in the model file.")
+    ] = 0,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Scale the committee's spread to the test errors.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of random starts, hold-out and committee.")] = 0,
+    cores: Annotated[
+        int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Make the rows on a Dask cluster: tcp://HOST:8786."),
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Write an HTML report.")] = True,
+    energy_key: Annotated[str | None, key("energy")] = None,
+    forces_key: Annotated[str | None, key("forces")] = None,
+    virial_key: Annotated[str | None, key("virial")] = None,
+    stress_key: Annotated[str | None, key("stress")] = None,
+    group_key: Annotated[str | None, key("group")] = None,
+    weight_key: Annotated[str | None, key("weight")] = None,
+    define: Define = None,
+) -> None:
+    """Fit a model's linear parameters: model file, settings, errors and report."""
+    begun = time.perf_counter()
+    from etace.errors import EtaceError
+
+    keys = {
+        "energy": energy_key, "forces": forces_key, "virial": virial_key, "stress": stress_key,
+        "group": group_key, "weight": weight_key,
+    }  # fmt: skip
+    kinds = {"energy": energy, "forces": forces, "virial": virial}
+    configure(None)
+    from etace.fit.settings import Settings, beside, from_toml
+
+    try:
+        if spec is not None and spec.suffix == ".toml":
+            if train or test or elements or output:
+                fail("a settings file is complete: give it alone", 2)
+            settings = from_toml(spec)
+        else:
+            if output is None:
+                fail("where to write the model: -o NAME.safetensors", 2)
+            if output.suffix != ".safetensors":
+                fail(f"-o writes .safetensors, not `{output.name}`", 2)
+            if (spec is None) == (elements is None):
+                fail("give either a SPEC or --elements", 2)
+            given = {k: v for k, v in keys.items() if v is not None}
+            common: dict[str, Any] = {
+                "output": str(output), "train": tuple(train or ()), "test": tuple(test or ()),
+                "keys": given, "kinds": tuple(k for k, on in kinds.items() if on),
+                "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
+                "solver": solver, "solver_options": _options(solver_option),
+                "tune_prior": tune_prior, "noise_per_kind": noise_per_kind, "holdout": holdout,
+                "committee": committee, "calibrate": calibrate, "seed": seed,
+            }  # fmt: skip
+            if elements is not None:
+                path = beside(output, ".etace")
+                settings = Settings(spec=str(path), **common)
+                _default_spec(path, settings, elements, size, e0)
+            else:
+                settings = Settings(
+                    spec=str(spec), model=model, overrides=overrides(define), **common
+                )
+        if report and find_spec("matplotlib") is None:
+            report = False
+            typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
+        _fit(settings, cores, scheduler, report, begun)
+    except EtaceError as error:
+        fail(str(error), 1)
+
+
+def _fit(
+    settings: Any, cores: int | None, scheduler: str | None, report: bool, begun: float
+) -> None:
+    from etace.fit.job import run
+    from etace.fit.output import write_outcome
+    from etace.fit.progress import Progress
+    from etace.fit.settings import beside
+    from etace.report.terminal import error_table
+    from rich.console import Console
+
+    folder = Path(settings.output).parent
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder", 2)
+    try:
+        with (
+            _bar() as (bar, say),
+            Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
+        ):
+            outcome = run(settings, progress, cores, scheduler)
+            sets = {"train": outcome.train, "test": outcome.test}
+            found = {name: own for name, own in sets.items() if own}
+            Console(soft_wrap=True).print(error_table(found), highlight=False)
+            files = list(write_outcome(outcome, settings, progress, begun, report, sys.argv[1:]))
+            took = time.perf_counter() - begun
+            say(f"written: {', '.join(files)} in {took:.1f} s")
+    except KeyboardInterrupt:
+        checkpoint = beside(settings.output, ".checkpoint")
+        if checkpoint.exists():
+            typer.echo(
+                f"stopped; the same command goes on ({checkpoint.name} keeps what is done)",
+                err=True,
+            )
+        raise
+    except OSError as error:
+        fail(f"cannot write {error.filename or folder}: {error.strerror or error}", 2)
+
+
+@contextmanager
+def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
+    """A bar with rate and time left on a terminal, and a way to print above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(),
+        TextColumn("{task.completed}/{task.total} atoms, {task.fields[rate]} atoms/s, left"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as p:
+        tasks: list[Any] = []
+        start = [0.0, 0]
+
+        def bar(done: int, total: int) -> None:
+            if not tasks:
+                tasks.append(p.add_task("rows", total=total, rate="-"))
+                start[:] = [time.perf_counter(), done]
+            took = time.perf_counter() - start[0]
+            rate = f"{(done - start[1]) / took:.0f}" if took > 0.1 else "-"
+            p.update(tasks[0], completed=done, rate=rate)
+
+        yield bar, lambda text: console.print(text, markup=False)
+
+
+def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) -> None:
+    from ase.data import atomic_numbers
+    from etace.data import read
+    from etace.fit.job import keys_of
+
+    from etacec import defaults
+
+    names = sorted({e.strip() for e in elements.split(",") if e.strip()})
+    if unknown := [e for e in names if e not in atomic_numbers or e == "X"]:
+        fail(f"--elements: {', '.join(unknown) or 'nothing'} is no element", 2)
+    if not names:
+        fail("--elements names none", 2)
+    data = read(settings.train, keys_of(settings), settings.kinds)
+    energies, how = defaults.one_body(names, data.structures, e0)
+    degrees, order = defaults.choose(names, size)
+    write(path, defaults.spec(names, energies, degrees, order))
+    shown = ", ".join(f"{e} {energies[e]:.6f}" for e in names)
+    typer.echo(f"E0, eV ({how}): {shown}", err=True)
+    typer.echo(f"written: {path} (order {order}, degrees {list(degrees)})", err=True)
+
+
+def _weights(pairs: list[str] | None, file: Path | None) -> dict[str, dict[str, float]]:
+    import tomllib
+
+    out: dict[str, dict[str, float]] = {}
+    if file is not None:
+        try:
+            for group, own in tomllib.loads(file.read_text(encoding="utf8")).items():
+                out[group] = {kind: float(w) for kind, w in own.items()}
+        except OSError as error:
+            fail(f"{file}: {(error.strerror or 'cannot be read').lower()}", 2)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            fail(f"{file} is not TOML: {error}", 2)
+        except (AttributeError, TypeError, ValueError):
+            fail(f"{file}: [TYPE] tables of energy, forces and virial = numbers are needed", 2)
+    for pair in pairs or []:
+        left, equals, value = pair.rpartition("=")
+        group, colon, kind = left.rpartition(":")
+        try:
+            out.setdefault(group if colon else "default", {})[kind] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            fail(f"--weight takes [TYPE:]KIND=NUMBER, not `{pair}`", 2)
+    return out
+
+
+def _options(pairs: list[str] | None) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            fail(f"--solver-option takes NAME=VALUE, not `{pair}`", 2)
+        try:
+            out[name] = int(value) if value.lstrip("-").isdigit() else float(value)
+        except ValueError:
+            out[name] = value
+    return out

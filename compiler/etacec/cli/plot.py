@@ -1,0 +1,104 @@
+"""`etace plot`: dimers, radial functions and the graph of a model as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etacec.cli.common import AnyPath, Define, ModelOption, compiled, fail, overrides, replacing
+from etacec.cli.run import configure
+
+PICTURES = ("dimers", "radial", "graph")
+FORMATS = (".svg", ".png", ".pdf")
+
+
+def command(
+    what: Annotated[
+        str, typer.Argument(help=f"One of: {', '.join(PICTURES)}.", show_default=False)
+    ],
+    path: AnyPath,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Write .svg, .png or .pdf.", show_default="NAME_WHAT.svg"
+        ),
+    ] = None,
+    model: ModelOption = None,
+    params: Annotated[
+        Path | None, typer.Option("--params", help="A model file to take parameters from.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of random starts.")] = 0,
+    define: Define = None,
+) -> None:
+    """Draw dimer curves, all radial functions of every bond, or the model graph."""
+    if what not in PICTURES:
+        fail(f"there are pictures of {', '.join(PICTURES)}, not `{what}`", 2)
+    if output is None:
+        output = Path(f"{path.stem}_{what}.svg")
+    if output.suffix not in FORMATS:
+        fail(f"-o writes {', '.join(FORMATS)}, not `{output.name}`", 2)
+    from etace.errors import EtaceError, RequestError
+
+    try:
+        if what == "graph":
+            data = _graph(path, define, output.suffix[1:])
+        else:
+            from etace.model import load
+            from etace.report.style import matplotlib
+
+            matplotlib()  # to say so now if it is missing
+            configure(None)
+            given = overrides(define)
+            loaded = load(path, model, seed=seed, params=params, overrides=given)
+            data = _curves(what, loaded, output.suffix[1:])
+    except RequestError as error:
+        fail(str(error), 2)
+    except EtaceError as error:
+        fail(str(error), 1 if path.exists() else 2)
+    with replacing(output) as beside:
+        beside.write_bytes(data)
+    typer.echo(f"written: {output}")
+
+
+def _curves(what: str, model: Any, format: str) -> bytes:
+    from etace.errors import RequestError
+    from etace.report import curves, style
+    from etace.report.dimers import dimers, holes
+    from etace.report.radials import radials
+
+    with style.styled():
+        if what == "radial":
+            scans = radials(model)
+            if not scans:
+                raise RequestError(f"`{model.name}` has no radial functions")
+            return style.saved(curves.radial_figure(scans), format)
+        found = dimers(model)
+        if not found:
+            raise RequestError(f"`{model.name}` has no bonds")
+        for text in holes(found):
+            typer.echo(f"note: {text}", err=True)
+        return style.saved(curves.dimer_figure(found), format)
+
+
+def _graph(path: Path, define: list[str] | None, format: str) -> bytes:
+    from etacec.ir import drawing, picture
+
+    if path.suffix == ".safetensors":
+        if define:
+            fail("a model file is complete: its params cannot be overridden", 2)
+        graph = _carried(path).graph
+    else:
+        graph = compiled(path, define).graph
+    if format == "svg":
+        return picture.svg(graph).encode()
+    return drawing.drawn(graph, format)
+
+
+def _carried(path: Path) -> Any:
+    """What a model file's own texts compile to."""
+    from etace.io.model_file import read_model
+    from etace.model import compilation
+
+    return compilation(*read_model(path), str(path))

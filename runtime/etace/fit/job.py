@@ -1,0 +1,209 @@
+"""The whole fit: read, assemble with a checkpoint, solve, judge, write. What `etace fit` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from etace import params
+from etace.data import Dataset, Keys, read
+from etace.errors import RequestError, StructureError
+from etace.fit.assemble import Plan, Target, assemble, plan
+from etace.fit.calibration import Coverage
+from etace.fit.checkpoint import Checkpoint, fingerprint
+from etace.fit.cluster import assemble_on
+from etace.fit.factors import Factor, Key
+from etace.fit.fitting import Solved, solve, targets
+from etace.fit.nullspace import null_space
+from etace.fit.priors import Prior
+from etace.fit.progress import Progress
+from etace.fit.settings import Settings, beside
+from etace.fit.solvers import solver
+from etace.fit.tables import Comparison, compare
+from etace.fit.tuning import tune_noise, tune_prior
+from etace.fit.weights import Weights
+from etace.inference.evaluator import available_cores
+from etace.model import Model, load
+
+WANT = {"energy": "energy", "forces": "forces", "virial": "virial"}
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """model: fitted; solved: what the solver says; train, test: predictions beside labels
+    members: [M, P], drawn from the posterior, or None; coverage: of their spread on the test set
+    warnings: what a user should know of the data and the fit
+    """
+
+    model: Model
+    solved: Solved
+    train_data: Dataset
+    test_data: Dataset | None
+    train: list[Comparison]
+    test: list[Comparison]
+    members: np.ndarray | None
+    coverage: tuple[Coverage, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def run(
+    settings: Settings,
+    progress: Progress,
+    cores: int | None = None,
+    scheduler: str | None = None,
+) -> Outcome:
+    """Fit as the settings say; nothing is written but a checkpoint while rows are made.
+
+    scheduler: address of a Dask scheduler whose workers make the rows
+
+    Raises EtaceError in words; KeyboardInterrupt leaves the checkpoint, and the same settings go on.
+    """
+    cores = cores or available_cores()
+    weights, prior = Weights(settings.weights), prior_of(settings)
+    chosen = solver(settings.solver, **settings.solver_options)
+    model = load(
+        settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores
+    )
+    progress.done("compile the spec", f"{model!r}")
+    train = read(settings.train, keys_of(settings), settings.kinds)
+    test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
+    for found in (*train.found, *(test.found if test else ())):
+        progress.note(str(found))
+    _check_species(model, [*train.structures, *(test.structures if test else ())])
+    atoms = sum(len(s.atoms) for s in train.structures)
+    progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
+
+    goals = targets(model, train.structures, settings.kinds, weights)
+    goals = hold_out(goals, settings.holdout, settings.seed)
+    progress.done("fixed part", "energies, forces and virials that no parameter changes")
+    shape = plan(model, goals)
+    progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
+    factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
+    progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
+    weights, prior = tuned(model, factors, weights, prior, settings, progress)
+    solved = solve(model, factors, weights, prior, chosen)
+    blind = [
+        f"columns that the data cannot tell apart: {line}"
+        for line in null_space(solved.system, model.potential)
+    ]
+    for line in blind:
+        progress.note(line)
+    model.set_linear_parameters(solved.c)
+    figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
+    progress.done("solve", figures)
+    progress.note(f"{settings.solver}: {figures}")
+    compared = compare(model, train.structures)
+    judged = compare(model, test.structures) if test else []
+    members = draw(solved, settings.committee, settings.seed)
+    progress.done("errors", "of training and test structures")
+    return Outcome(model, solved, train, test, compared, judged, members, warnings=tuple(blind))
+
+
+def _factors(
+    model: Model,
+    goals: list[Target],
+    shape: Plan,
+    settings: Settings,
+    progress: Progress,
+    cores: int,
+    scheduler: str | None,
+) -> dict[Key, Factor]:
+    sizes = np.cumsum([0, *shape.atoms_of])
+    if scheduler is not None:
+        progress.start("rows and QR", int(sizes[-1]))
+        return assemble_on(scheduler, model, goals, shape, lambda k: progress.at(int(sizes[k])))
+    checkpoint = Checkpoint(
+        beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape)
+    )
+    start, factors = checkpoint.load()
+    if start:
+        progress.note(f"going on after task {start} of {len(shape.tasks)}: {checkpoint.path.name}")
+    progress.start("rows and QR", int(sizes[-1]), int(sizes[start]))
+
+    def done(count: int, total: dict[Key, Factor]) -> None:
+        checkpoint.keep(count, total)
+        progress.at(int(sizes[count]))
+
+    try:
+        return assemble(model, goals, shape, cores, start, factors, done)
+    except BaseException:
+        checkpoint.write()
+        raise
+
+
+def tuned(
+    model: Model,
+    factors: dict[Key, Factor],
+    weights: Weights,
+    prior: Prior,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Weights, Prior]:
+    """Weights and prior with what the evidence was asked to choose."""
+    if settings.noise_per_kind:
+        noise = tune_noise(model, factors, weights, prior)
+        weights = noise.weights
+        found = ", ".join(f"{k} {v:.4g}" for k, v in noise.relative.items())
+        progress.note(f"noise per kind, relative: {found}")
+    if settings.tune_prior:
+        prior = tune_prior(model, factors, weights, prior).prior
+        progress.note(f"prior by evidence: p = {prior.p:.4g}, wl = {prior.wl}, wn = {prior.wn}")
+    return weights, prior
+
+
+def prior_of(settings: Settings) -> Prior:
+    known = {"kind", "p", "wl", "wn", "blocks"}
+    if unknown := sorted(set(settings.prior) - known):
+        raise RequestError(
+            f"unknown settings of the prior: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
+        )
+    return Prior(**settings.prior)
+
+
+def keys_of(settings: Settings) -> Keys:
+    try:
+        return Keys(**settings.keys)
+    except TypeError:
+        raise RequestError(
+            f"keys name labels, {', '.join(sorted(Keys.__dataclass_fields__))}, not "
+            f"{', '.join(sorted(set(settings.keys) - set(Keys.__dataclass_fields__)))}"
+        ) from None
+
+
+def hold_out(goals: list[Target], fraction: float, seed: int) -> list[Target]:
+    """The same with a part of each config type marked as validation, drawn from the seed."""
+    if not fraction:
+        return goals
+    draws = params.normal(seed, "hold-out", (len(goals),))
+    out = list(goals)
+    for group in sorted({t.group for t in goals}):
+        own = [k for k, t in enumerate(goals) if t.group == group]
+        chosen = sorted(own, key=lambda k: draws[k])[: round(fraction * len(own))]
+        for k in chosen:
+            out[k] = replace(out[k], split="validation")
+    return out
+
+
+def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:
+    """Members of a committee: [size, P], from the posterior about its mean."""
+    if not size:
+        return None
+    if solved.root is None:
+        raise RequestError("this solver gives no posterior to draw a committee from: take blr")
+    z = params.normal(seed, "committee", (size, solved.root.shape[1]))
+    members: np.ndarray = solved.c + z @ solved.root.T
+    return members
+
+
+def _check_species(model: Model, structures: Sequence[Any]) -> None:
+    known = set(model.species)
+    for s in structures:
+        unknown = sorted(set(s.atoms.get_chemical_symbols()) - known)
+        if unknown:
+            raise StructureError(
+                f"{s.source} contains {', '.join(unknown)}, but the model knows only "
+                f"{', '.join(model.species)}"
+            )

@@ -1,0 +1,97 @@
+"""What a fit leaves: the model with its card, its settings, its report."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from etace.fit.calibration import Coverage
+from etace.fit.checkpoint import Checkpoint
+from etace.fit.job import Outcome
+from etace.fit.progress import Progress
+from etace.fit.settings import Settings, beside, to_toml
+from etace.io.text import write_text
+from etace.report.card import card
+from etace.report.contents import Calibration, Report
+
+
+def write_outcome(
+    outcome: Outcome,
+    settings: Settings,
+    progress: Progress,
+    begun: float,
+    report: bool,
+    command: Sequence[str] | None = None,
+) -> Iterator[str]:
+    """Write the files; yields their names as they are there.
+
+    begun: time.perf_counter() when the command began; command: its words, for the card
+    Raises EtaceError and OSError; the checkpoint goes when all is written.
+    """
+    now = datetime.datetime.now().astimezone()
+    model = outcome.model
+    model.card = card(
+        model,
+        train=outcome.train,
+        test=outcome.test or None,
+        train_files=settings.train,
+        test_files=settings.test,
+        command=command,
+        settings=to_toml(settings, {}),
+        train_digest=outcome.train_data.digest,
+        test_digest=outcome.test_data.digest if outcome.test_data else None,
+        date=now.date().isoformat(),
+    )
+    model.save(settings.output)
+    progress.done("write the model", settings.output)
+    yield settings.output
+    if report:
+        path = beside(settings.output, ".html")
+        write_text(path, page_of(outcome, settings, progress))
+        progress.done("report", path.name)
+        yield str(path)
+    record = {
+        "date": now.isoformat(timespec="seconds"),
+        "seconds": {k: round(v, 3) for k, v in progress.seconds.items()},
+        "seconds_in_all": round(time.perf_counter() - begun, 3),
+    }
+    path = beside(settings.output, ".fit.toml")
+    write_text(path, to_toml(settings, record))
+    yield str(path)
+    Checkpoint(beside(settings.output, ".checkpoint"), "").remove()
+
+
+def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
+    """The HTML report."""
+    from etace.report.dimers import dimers
+    from etace.report.html import page
+
+    model, solved = outcome.model, outcome.solved
+    return page(
+        Report(
+            title=f"{model.name}, fitted",
+            model=model,
+            card=model.card,
+            train=outcome.train,
+            test=outcome.test or None,
+            gamma=solved.gamma,
+            c=solved.c,
+            prior_scale=solved.notes.get("prior scale"),
+            dimers=dimers(model, [s.atoms for s in outcome.train_data.structures]),
+            calibration=calibration_of(outcome.coverage),
+            seconds=dict(progress.seconds),
+            notes=solved.notes,
+            settings_text=to_toml(settings, {}),
+            spec_text=model.origin["sources"][model.origin["root"]],
+            warnings=outcome.warnings,
+        )
+    )
+
+
+def calibration_of(found: Sequence[Coverage]) -> Calibration | None:
+    if not found:
+        return None
+    return Calibration(found[0].nominal, {c.kind: np.asarray(c.curve) for c in found})

@@ -1,0 +1,165 @@
+"""Every setting of a fit, and the file that holds them: `etace fit model.fit.toml` repeats a fit.
+
+The file stands beside the model; paths in it are relative to its folder. [record] is for people and is
+not read back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from etace.errors import RequestError
+from etace.fit.factors import KINDS
+from etace.fit.weights import Weights
+
+HEADER = "# Every setting of this fit; `etace fit {name}` repeats it.\n"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """spec: an .etace file; model: which of its models; overrides: values of its params
+    train, test: files; keys: label -> key in the files, for labels not to be found by their usual names
+    kinds: labels to fit; weights: config type -> kind -> weight
+    prior: kind, p, wl, wn, blocks; solver: name; solver_options: its own
+    tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
+    holdout: fraction of the training structures kept back for solvers that choose by them
+    committee: members drawn from the posterior; calibrate: scale their spread to the test errors
+    seed: of all that is drawn: starts of frozen random radials, hold-out, committee
+    output: the model file
+    """
+
+    spec: str
+    output: str
+    train: tuple[str, ...]
+    test: tuple[str, ...] = ()
+    model: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = KINDS
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    prior: Mapping[str, Any] = field(default_factory=lambda: {"kind": "algebraic", "p": 4.0})
+    solver: str = "blr"
+    solver_options: Mapping[str, Any] = field(default_factory=dict)
+    tune_prior: bool = False
+    noise_per_kind: bool = False
+    holdout: float = 0.0
+    committee: int = 0
+    calibrate: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise RequestError("a fit needs data: --train FILE")
+        wrong = [k for k in self.kinds if k not in KINDS]
+        if wrong or not self.kinds:
+            raise RequestError(f"labels to fit are some of {', '.join(KINDS)}, not {wrong or '[]'}")
+        if not 0 <= self.holdout < 1:
+            raise RequestError(f"the hold-out is a fraction from 0 to 1, not {self.holdout}")
+        if self.committee < 0 or self.committee == 1:
+            raise RequestError(f"a committee has 2 members or more, not {self.committee}")
+
+
+def beside(output: str | Path, ending: str) -> Path:
+    """The file of that ending beside a model: si.safetensors -> si.fit.toml."""
+    path = Path(output)
+    return path.with_name(path.name.removesuffix(".safetensors") + ending)
+
+
+def to_toml(settings: Settings, record: Mapping[str, Any]) -> str:
+    """Text of the settings file beside `settings.output`."""
+    folder = Path(settings.output).resolve().parent
+    moved = replace(
+        settings,
+        weights=Weights(settings.weights).resolved(),
+        spec=_relative(settings.spec, folder),
+        output=Path(settings.output).name,
+        train=tuple(_relative(p, folder) for p in settings.train),
+        test=tuple(_relative(p, folder) for p in settings.test),
+    )
+    name = beside(settings.output, ".fit.toml").name
+    lines = [HEADER.format(name=name)]
+    tables = []
+    for key, value in asdict(moved).items():
+        if value is None:
+            continue
+        if isinstance(value, Mapping):
+            tables.append((key, value))
+        else:
+            lines.append(f"{key} = {_value(value)}")
+    for key, table in [*tables, ("record", record)]:
+        lines += ["", *_table(key, table)]
+    return "\n".join(lines) + "\n"
+
+
+def from_toml(path: Path) -> Settings:
+    """Raises RequestError: not such a file, or a key it does not know."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf8"))
+    except OSError as error:
+        raise RequestError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} is not a settings file: {error}") from None
+    found.pop("record", None)
+    known = {f.name for f in fields(Settings)}
+    if unknown := sorted(set(found) - known):
+        raise RequestError(
+            f"{path}: unknown settings {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
+        )
+    missing = [name for name in ("spec", "output", "train") if name not in found]
+    if missing:
+        raise RequestError(f"{path}: {', '.join(missing)} is missing")
+    folder = path.parent
+    try:
+        for name in ("spec", "output"):
+            found[name] = str(folder / found[name])
+        for name in ("train", "test"):
+            found[name] = tuple(_absolute(p, folder) for p in found.get(name, ()))
+        found["kinds"] = tuple(found.get("kinds", KINDS))
+        return Settings(**found)
+    except TypeError as error:
+        raise RequestError(f"{path}: {error}") from None
+
+
+def _relative(path: str, folder: Path) -> str:
+    return path if "://" in path else os.path.relpath(path, folder)
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return path if "://" in path else str(folder / path)
+
+
+def _table(name: str, table: Mapping[str, Any]) -> list[str]:
+    """A table; tables within it after its values."""
+    plain = [f"{_key(k)} = {_value(v)}" for k, v in table.items() if not isinstance(v, Mapping)]
+    lines = [f"[{name}]", *plain]
+    for k, v in table.items():
+        if isinstance(v, Mapping):
+            lines += ["", *_table(f"{name}.{_key(k)}", v)]
+    return lines
+
+
+def _key(key: str) -> str:
+    return key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else _text(key)
+
+
+def _text(text: str) -> str:
+    """A basic string: the escapes of TOML are those of JSON."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, float) and value != value:
+        return "nan"
+    return repr(value)

@@ -1,0 +1,179 @@
+"""The card of a model: what it is, what it was fitted to, and how well; a plain dict for the model file."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date as Date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etace.fit.tables import UNITS, Comparison
+from etace.potential import Linear
+from etace.report.errors import as_json
+
+FORMAT = 1
+
+
+def card(
+    model: Any,
+    *,
+    train: Sequence[Comparison] = (),
+    test: Sequence[Comparison] | None = None,
+    train_files: Iterable[str | Path] = (),
+    test_files: Iterable[str | Path] = (),
+    command: Sequence[str] | str | None = None,
+    settings: str | None = None,
+    train_digest: str | None = None,
+    test_digest: str | None = None,
+    date: str | None = None,
+) -> dict[str, Any]:
+    """What JSON can hold; the same input gives the same card.
+
+    files: as `etace.data.read` takes them; read for their digests, their names go in without folders
+    train_digest, test_digest: `Dataset.digest`
+    command: as given to the shell, or its words; settings: text, of which the digest goes in
+    date: ISO 8601; default: today
+    """
+    p = model.potential
+    linear = [t for t in p.terms if isinstance(t, Linear)]
+    total = sum(int(np.prod(shape)) for arrays in p.blocks.values() for shape in arrays.values())
+    sets = {
+        "train": (train, train_files, train_digest),
+        "test": (test or (), test_files, test_digest),
+    }
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "model": model.name,
+        "elements": list(p.species),
+        "cutoff": p.cutoff_radius,
+        "functions": sum(len(t.labels) for t in linear),
+        "parameters": {"linear": p.length_basis, "other": total - p.length_basis},
+        "data": {name: data(*own) for name, own in sets.items() if len(own[0])},
+        "errors": as_json({name: own[0] for name, own in sets.items() if own[0]}),
+        "units": dict(UNITS),
+        "versions": versions(),
+        "date": date or Date.today().isoformat(),
+        "command": command if isinstance(command, str | None) else shlex.join(command),
+        "settings_sha256": settings and hashlib.sha256(settings.encode()).hexdigest(),
+    }
+    finite: dict[str, Any] = _finite(found)
+    return finite
+
+
+def data(
+    found: Sequence[Comparison], files: Iterable[str | Path], digest: str | None = None
+) -> dict[str, Any]:
+    """Files with digests; numbers of structures, atoms and labels. digest: of the structures"""
+    return {
+        "files": [{"name": _name(f), "sha256": _of_file(f)} for f in _expanded(files)],
+        "sha256": digest,
+        "structures": len(found),
+        "atoms": sum(c.atoms for c in found),
+        "labels": {
+            "energy": sum(c.energy is not None for c in found),
+            "forces": sum(3 * c.atoms for c in found if c.forces is not None),
+            "virial": sum(c.virial is not None for c in found),
+        },
+    }
+
+
+def _expanded(files: Iterable[str | Path]) -> list[str]:
+    """Patterns as the files they stand for."""
+    out: list[str] = []
+    for file in map(str, files):
+        pattern = "://" not in file and not Path(file).exists() and any(c in file for c in "*?[")
+        out += (sorted(glob.glob(file)) or [file]) if pattern else [file]
+    return out
+
+
+def _name(file: str) -> str:
+    """Without its folder; of a database only what kind it is: its address may hold a password."""
+    return f"{file.split('://')[0]} database" if "://" in file else Path(file).name
+
+
+def _of_file(file: str) -> str | None:
+    """sha256; `name@0:10` is a part of `name`. None: not a file."""
+    path = Path(file)
+    if "://" not in file and not path.is_file():
+        path = Path(file.rpartition("@")[0] or file)
+    if "://" in file or not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Of etace and of what computed the numbers."""
+    from etace import __version__
+
+    out = {"etace": __version__}
+    for name in ("jax", "numpy"):
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            out[name] = "unknown"
+    return out
+
+
+def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The card for people: (name, text) of what is there, errors left out. Takes any dict."""
+    parameters, found = card.get("parameters"), card.get("data")
+    out = [
+        ("model", card.get("model")),
+        ("elements", elements(card)),
+        ("cutoff", None if card.get("cutoff") is None else f"{card['cutoff']} Å"),
+        ("functions per atom", card.get("functions")),
+        ("parameters", _counts(parameters) if isinstance(parameters, Mapping) else parameters),
+    ]
+    sets = found if isinstance(found, Mapping) else {}
+    for name in sorted(sets, key=lambda n: (n != "train", n != "test", n)):
+        own = sets[name]
+        out.append((f"{name} data", _data_text(own) if isinstance(own, Mapping) else own))
+    versions = card.get("versions")
+    out += [
+        ("command", card.get("command")),
+        ("date", card.get("date")),
+        ("settings, sha256", card.get("settings_sha256")),
+        ("versions", _counts(versions) if isinstance(versions, Mapping) else versions),
+    ]
+    return [(name, str(text)) for name, text in out if text not in (None, "")]
+
+
+def elements(card: Mapping[str, Any]) -> str:
+    found = card.get("elements")
+    return ", ".join(map(str, found)) if isinstance(found, list) else str(found or "")
+
+
+def _counts(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} {v}" for k, v in found.items())
+
+
+def _data_text(found: Mapping[str, Any]) -> str:
+    labels = found.get("labels")
+    parts = [f"{found.get('structures')} structures, {found.get('atoms')} atoms"]
+    if isinstance(labels, Mapping):
+        parts[0] += f"; labels: {_counts(labels)}"
+    files = found.get("files")
+    for f in files if isinstance(files, list) else ():
+        if isinstance(f, Mapping):
+            digest = f" (sha256 {str(f['sha256'])[:16]}…)" if f.get("sha256") else ""
+            parts.append(f"{f.get('name')}{digest}")
+    return "\n".join(parts)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,60 @@
+"""What a report is made from: data, nothing drawn yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from etace.fit.tables import Comparison
+from etace.report.dimers import Dimer
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How often labels lie inside the model's intervals.
+
+    nominal: [n], probabilities between 0 and 1; coverage: by name (energy, forces ..), [n], the share
+    found
+    """
+
+    nominal: np.ndarray
+    coverage: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that a page shows; what is None or empty has no section.
+
+    model: `etace.Model`, for names of parameters; card: as of `card.card`
+    train, test: as of `fit.tables.compare`; an evaluation has `test` only
+    gamma, c: [P], of the prior and the linear parameters; prior_scale: standard deviation of gamma c
+    dimers: as of `dimers.dimers`
+    seconds: by step, in the order of the work; notes: figures of the fit, by name
+    settings_text, spec_text: as they are, all defaults spelled out
+    warnings: one sentence each, for the top of the page
+    """
+
+    title: str
+    model: Any = None
+    card: Mapping[str, Any] | None = None
+    train: Sequence[Comparison] | None = None
+    test: Sequence[Comparison] | None = None
+    gamma: np.ndarray | None = None
+    c: np.ndarray | None = None
+    prior_scale: float | None = None
+    dimers: Sequence[Dimer] = ()
+    calibration: Calibration | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, float] = field(default_factory=dict)
+    settings_text: str | None = None
+    spec_text: str | None = None
+    warnings: Sequence[str] = ()
+
+    @property
+    def sets(self) -> dict[str, Sequence[Comparison]]:
+        """Those of train and test that there are."""
+        both = {"train": self.train, "test": self.test}
+        return {name: found for name, found in both.items() if found}

@@ -1,0 +1,109 @@
+"""Energy of two atoms alone, less that of each by itself: what the model says where data are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+
+SHORTEST = 0.3  # Å
+POINTS = 240
+NEAR = 0.85  # of the shortest distance in the data: a well may lie just inside it
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Dimer:
+    """One pair of species. r: [points], Å, ascending to the cutoff; energy: [points], eV
+
+    data: shortest and longest distance of such a pair in the data, below the cutoff, Å; None: no pair
+    """
+
+    pair: Pair
+    r: np.ndarray
+    energy: np.ndarray
+    cutoff: float
+    data: tuple[float, float] | None = None
+
+    @property
+    def name(self) -> str:
+        return "-".join(self.pair)
+
+
+def dimers(
+    model: Any,
+    structures: Iterable[Any] = (),
+    *,
+    shortest: float = SHORTEST,
+    points: int = POINTS,
+) -> list[Dimer]:
+    """Curves of every unordered pair that has a bond; structures: `ase.Atoms`, for the data's ranges."""
+    from ase import Atoms
+
+    pairs = species_pairs(model)
+    seen = ranges(model, structures)
+    grids = [np.linspace(min(shortest, 0.5 * cutoff), cutoff, points) for cutoff in pairs.values()]
+    frames = [Atoms(s) for s in model.species]
+    frames += [
+        Atoms(pair, positions=[[0, 0, 0], [0, 0, r]])
+        for pair, grid in zip(pairs, grids, strict=True)
+        for r in grid
+    ]
+    # in one batch: one shape to compile
+    found = iter(model.evaluate_many(frames, atoms_per_batch=2 * len(frames)))
+    alone = {s: next(found).energy for s in model.species}
+    out = []
+    for (pair, cutoff), grid in zip(pairs.items(), grids, strict=True):
+        both = np.array([next(found).energy for _ in grid])
+        out.append(Dimer(pair, grid, both - alone[pair[0]] - alone[pair[1]], cutoff, seen[pair]))
+    return out
+
+
+def species_pairs(model: Any) -> dict[Pair, float]:
+    """Unordered pairs with a bond, in the order of the species -> cutoff, Å."""
+    cutoffs = np.asarray(model.potential.cutoffs)
+    every = combinations_with_replacement(range(len(model.species)), 2)
+    return {
+        (model.species[a], model.species[b]): float(cutoffs[a, b])
+        for a, b in every
+        if cutoffs[a, b] > 0
+    }
+
+
+def ranges(model: Any, structures: Iterable[Any]) -> Mapping[Pair, tuple[float, float] | None]:
+    """Shortest and longest distance below the cutoff, Å, of every unordered pair; None: there is none."""
+    n = len(model.species)
+    least, most = np.full((n, n), np.inf), np.zeros((n, n))
+    for atoms in structures:
+        found = model.paired(atoms)
+        kinds = found.species[found.pairs.i], found.species[found.pairs.j]
+        np.minimum.at(least, kinds, found.pairs.r)
+        np.maximum.at(most, kinds, found.pairs.r)
+    index = {s: k for k, s in enumerate(model.species)}
+    return {
+        pair: (float(least[at]), float(most[at])) if np.isfinite(least[at]) else None
+        for pair in species_pairs(model)
+        for at in [(index[pair[0]], index[pair[1]])]
+    }
+
+
+def holes(found: Sequence[Dimer]) -> list[str]:
+    """One sentence for every pair without a repulsive wall: clearly closer than in the data (or, without
+    data, than a quarter of the cutoff) its energy falls below all that it has further out."""
+    out = []
+    for d in found:
+        edge = d.data[0] if d.data is not None else d.cutoff / 4
+        inside = d.r < NEAR * edge
+        if not inside.any() or inside.all():
+            continue
+        k = int(np.argmin(np.where(inside, d.energy, np.inf)))
+        if d.energy[k] < d.energy[d.r >= edge].min():
+            out.append(
+                f"{d.name} has no repulsive wall: {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, closer "
+                f"than {'any in the data' if d.data is not None else 'a quarter of the cutoff'}"
+            )
+    return out

@@ -1,0 +1,187 @@
+"""One HTML page: complete in itself, no script, nothing from a network; light, dark and on paper.
+
+All text goes through `escape`: names of config types, files and species come from data. The page's own
+policy (Content-Security-Policy) forbids scripts and loads besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from etace.fit.factors import KINDS
+from etace.fit.tables import TOTAL, Comparison, table
+from etace.report.card import elements
+from etace.report.card import lines as card_lines
+from etace.report.contents import Report
+from etace.report.errors import TITLES, Row, figure, rows
+from etace.report.figures import Drawn, drawn
+from etace.report.sheet import SHEET
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def page(report: Report, *, figures: bool = True) -> str:
+    """The text of the page. figures: draw them (needs matplotlib, else EtaceError: how to get it)"""
+    made = drawn(report) if figures else []
+    sections = [
+        ("card", "Model", _card(report)),
+        ("errors-table", "Errors", _errors(report.sets)),
+        *((d.name, d.title, _figure(d)) for d in made if d.name != "timings"),
+        ("time", "Time", _time(report, made)),
+        ("settings", "Settings", _text(report.settings_text, "settings")),
+        ("spec", "Spec", _text(report.spec_text, "spec")),
+    ]
+    shown = [(name, title, body) for name, title, body in sections if body]
+    links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in shown)
+    body = "".join(
+        f'<section id="{name}"><h2>{escape(title)}</h2>{text}</section>\n'
+        for name, title, text in shown
+    )
+    title = escape(report.title)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{title}</title>\n<style>{SHEET}</style></head>\n<body>\n"
+        f"<header><h1>{title}</h1>{_line(report)}</header>\n<nav>{links}</nav>\n<main>\n"
+        f"{_warnings(report.warnings)}{_tiles(report)}{body}</main>\n"
+        f"<footer>{_foot(report.card)}</footer>\n</body></html>\n"
+    )
+
+
+def _line(report: Report) -> str:
+    """What the model is, in one line under the title."""
+    card = report.card or {}
+    parts = [
+        elements(card),
+        f"cutoff {card['cutoff']:g} Å" if isinstance(card.get("cutoff"), int | float) else "",
+        str(card.get("date") or ""),
+    ]
+    text = " · ".join(p for p in parts if p)
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def _warnings(found: Sequence[str]) -> str:
+    if not found:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in found)
+    return f'<ul class="warnings">{items}</ul>\n'
+
+
+def _tiles(report: Report) -> str:
+    """The figures people look for first: RMSE of the test set, else of the training set."""
+    tiles: list[tuple[str, str, str]] = []
+    for name in ("test", "train"):
+        found = report.sets.get(name)
+        if found:
+            totals = [e for e in table(found) if e.group == TOTAL]
+            for e in totals:
+                unit = TITLES[e.kind].split(", ")[1]
+                tiles.append((figure(e.rmse, e.kind), unit, f"RMSE {e.kind}, {name}"))
+            break
+    functions = (report.card or {}).get("functions")
+    parameters = (report.card or {}).get("parameters")
+    if isinstance(parameters, Mapping):
+        tiles.append((str(parameters.get("linear", "-")), "", "linear parameters"))
+    if functions is not None:
+        tiles.append((str(functions), "", "functions per atom"))
+    cells = "".join(
+        f"<div><b>{escape(value)}</b> <i>{escape(unit)}</i><span>{escape(label)}</span></div>"
+        for value, unit, label in tiles
+    )
+    return f'<div class="tiles">{cells}</div>\n' if cells else ""
+
+
+def _card(report: Report) -> str:
+    if not report.card:
+        return ""
+    cells = "".join(
+        f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in card_lines(report.card)
+    )
+    return f'<div class="wide"><table class="card">{cells}</table></div>'
+
+
+def _errors(sets: Mapping[str, Sequence[Comparison]]) -> str:
+    """Config types down, kinds across; in each RMSE and MAE, train and test beside each other."""
+    found = rows(sets)
+    if not found:
+        return ""
+    kinds = [k for k in KINDS if any(r.kind == k for r in found)]
+    names = list(sets)
+    by = {(r.group, r.kind): r for r in found}
+    groups = sorted({r.group for r in found}, key=lambda g: (g == TOTAL, g))
+    counts = {(g, n): sum(g in (TOTAL, c.group) for c in sets[n]) for g in groups for n in names}
+    span = len(names)
+    top = "".join(f'<th colspan="{2 * span}">{escape(TITLES[k])}</th>' for k in kinds)
+    middle = f'<th colspan="{span}">RMSE</th><th colspan="{span}">MAE</th>' * len(kinds)
+    last = "".join(f"<th>{escape(n)}</th>" for n in names) * (2 * len(kinds) + 1)
+    lines = []
+    for group in groups:
+        cells = [f"<td>{counts[group, n]}</td>" for n in names]
+        for kind in kinds:
+            row = by.get((group, kind))
+            cells += _figures(row, kind, names)
+        style = ' class="total"' if group == TOTAL else ""
+        lines.append(f"<tr{style}><th>{escape(group)}</th>{''.join(cells)}</tr>")
+    return (
+        f'<div class="wide"><table class="errors"><thead><tr><th rowspan="3">config type</th>'
+        f'<th colspan="{span}" rowspan="2">structures</th>{top}</tr><tr>{middle}</tr>'
+        f"<tr>{last}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        "<p>Energies and virials per atom, forces per component.</p>"
+    )
+
+
+def _figures(row: Row | None, kind: str, names: Sequence[str]) -> list[str]:
+    cells = []
+    for what in ("rmse", "mae"):
+        for name in names:
+            e = None if row is None else row.found.get(name)
+            text = "–" if e is None else figure(getattr(e, what), kind)
+            cells.append(f'<td class="{what} {name}">{escape(text)}</td>')
+    return cells
+
+
+def _figure(d: Drawn) -> str:
+    caption = f"<figcaption>{escape(d.caption)}</figcaption>" if d.caption else ""
+    width = min(_points(d.svg) * 96 / 72, 1060)
+    return (
+        f'<figure><div role="img" aria-label="{escape(d.title)}" style="max-width:{width:.0f}px">'
+        f"{d.svg}</div>{caption}</figure>"
+    )
+
+
+def _points(svg: str) -> float:
+    """Width of the figure, pt: that of its view box."""
+    return float(svg.split('viewBox="', 1)[1].split('"', 1)[0].split()[2])
+
+
+def _time(report: Report, made: Sequence[Drawn]) -> str:
+    out = "".join(_figure(d) for d in made if d.name == "timings")
+    if report.seconds and not out:
+        out += _pairs({name: f"{s:.3g} s" for name, s in report.seconds.items()})
+    if report.notes:
+        out += "<h3>Of the solution</h3>" + _pairs({n: f"{x:.6g}" for n, x in report.notes.items()})
+    return out
+
+
+def _pairs(found: Mapping[str, str]) -> str:
+    cells = "".join(
+        f"<tr><th>{escape(str(k))}</th><td>{escape(v)}</td></tr>" for k, v in found.items()
+    )
+    return f'<table class="card">{cells}</table>'
+
+
+def _text(text: str | None, name: str) -> str:
+    return f'<pre class="{name}">{escape(text)}</pre>' if text else ""
+
+
+def _foot(card: Any) -> str:
+    from etace import __version__
+
+    versions = (card or {}).get("versions")
+    if not isinstance(versions, Mapping):
+        return f"etace {escape(__version__)}"
+    return escape(", ".join(f"{k} {v}" for k, v in versions.items()))

@@ -1,0 +1,201 @@
+"""A report is one page that needs nothing else, says what was found, and trusts no name in the data."""
+
+import builtins
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from etace.errors import EtaceError
+from etace.fit.tables import Comparison, table
+from etace.report import Calibration, Report, errors, figures, page, style, terminal
+from etace.report.dimers import Dimer, holes
+from rich.console import Console
+
+HOSTILE = '<script>alert("1")</script>&$\\frac$\x1b[31m'
+
+
+def comparison(rng, group, atoms=6, virial=True, source="x.xyz:0"):
+    forces, six = rng.normal(size=(atoms, 3)), rng.normal(size=6)
+    return Comparison(
+        source,
+        group,
+        atoms,
+        (-5.0, -5.0 + 0.003 * rng.normal()),
+        (forces, forces + 0.1 * rng.normal(size=forces.shape)),
+        (six, six + 0.02 * rng.normal(size=6)) if virial else None,
+    )
+
+
+def dimer(pair=("Si", "O"), wall=1.0):
+    r = np.linspace(0.3, 5.5, 60)
+    return Dimer(pair, r, wall / r**6 - 2 * np.exp(-((r - 2) ** 2)), 5.5, (1.4, 5.4))
+
+
+@pytest.fixture(scope="module")
+def report():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0.1, 0.9, 9)
+    names = ["bulk"] * 12 + ["surface"] * 5 + [HOSTILE]
+    names_of = [SimpleNamespace(block=b) for b in ["V2"] * 10 + ["V"] * 20]
+    return Report(
+        title=f"Fit of {HOSTILE}",
+        model=SimpleNamespace(potential=SimpleNamespace(linear_parameters=names_of)),
+        card={"model": HOSTILE, "elements": ["Si", "O"], "cutoff": 5.5, "command": HOSTILE},
+        train=[comparison(rng, g, virial=g != "surface", source=HOSTILE) for g in names],
+        test=[comparison(rng, g) for g in names[:14]],
+        gamma=np.r_[0.0, np.geomspace(1, 1e4, 29)],
+        c=np.r_[3.0, rng.normal(size=29) / np.geomspace(1, 1e4, 29)],
+        prior_scale=1.5,
+        dimers=[dimer()],
+        calibration=Calibration(x, {"energy": x**1.2}),
+        seconds={"rows and QR": 2.0, HOSTILE: 0.1},
+        notes={"rank": 30.0},
+        settings_text=f'prior = "{HOSTILE}"',
+        spec_text=f"etace 1\n# {HOSTILE}",
+        warnings=[f"{HOSTILE} has no virial"],
+    )
+
+
+@pytest.fixture(scope="module")
+def text(report):
+    return page(report)
+
+
+class Tags(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in ("meta", "path", "use", "rect", "br", "image"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_needs_no_network_and_runs_no_script(text):
+    tags = Tags(text)
+    assert tags.open == []  # every element is closed, in order
+    assert {t for t, _ in tags.found}.isdisjoint({"script", "link", "iframe", "object", "base"})
+    for tag, attributes in tags.found:
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/png")), tag
+        assert not [a for a in attributes if a.startswith("on")]
+    assert "http" not in re.sub("http-equiv", "", text)
+    assert "url(" not in re.sub(r"url\(#", "", text)
+    assert "default-src 'none'" in text
+
+
+def test_names_from_the_data_are_text_and_nothing_else(text):
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") >= 7  # title twice, card, table, legend, warning, settings
+
+
+def test_the_page_has_every_section_and_its_ids_are_unique(text):
+    ids = [a["id"] for _, a in Tags(text).found if "id" in a]
+    assert len(ids) == len(set(ids))
+    names = "card errors-table parity errors forces dimers spectrum calibration time settings spec"
+    assert set(names.split()) <= set(ids)
+    links = [a["href"][1:] for t, a in Tags(text).found if t == "a"]
+    assert set(links) <= set(ids)
+
+
+def test_what_is_not_there_has_no_section():
+    rng = np.random.default_rng(0)
+    bare = page(Report("bare", test=[comparison(rng, "bulk", virial=False)]))
+    ids = {a["id"] for t, a in Tags(bare).found if t == "section"}
+    assert ids == {"errors-table", "parity", "errors", "forces"}
+    assert "virial, " not in bare
+    assert page(Report("empty")).count("<section") == 0
+
+
+def test_the_same_report_gives_the_same_page(report, text):
+    assert page(report) == text
+
+
+def test_a_hundred_thousand_forces_make_a_small_page_that_says_what_it_left_out():
+    rng = np.random.default_rng(0)
+    big = page(Report("big", train=[comparison(rng, "bulk", atoms=4000) for _ in range(9)]))
+    assert len(big) < 1.5e6
+    assert "108\u202f000 components" in big
+
+
+def test_the_points_chosen_keep_the_largest_errors_and_are_the_same_every_time():
+    d = np.random.default_rng(0).normal(size=5000)
+    k = figures.choice(d, 500)
+    assert len(k) == len(set(k)) == 500
+    assert set(np.argsort(-np.abs(d))[:50]) <= set(k)
+    assert (k == figures.choice(d, 500)).all()
+    assert (figures.choice(d[:10], 500) == np.arange(10)).all()
+
+
+def test_odd_numbers_do_not_stop_a_figure():
+    n = np.zeros((2, 3))
+    odd = [
+        Comparison("a", "a", 2, (1.0, 1.0), (n, n), None),
+        Comparison("b", "b", 2, (1.0, np.nan), (n, np.full((2, 3), np.inf)), None),
+    ]
+    flat = Dimer(("Si", "Si"), np.linspace(0.3, 5, 9), np.zeros(9), 5.0)
+    wild = Dimer(("Si", "Si"), np.linspace(0.3, 5, 9), np.geomspace(1e30, 1e-30, 9), 5.0)
+    with np.errstate(all="ignore"):
+        made = figures.drawn(Report("odd", test=odd, dimers=[flat, wild], seconds={"x": 0.0}))
+    assert [d.name for d in made] == ["parity", "errors", "forces", "dimers", "timings"]
+
+
+def test_many_config_types_share_a_colour():
+    rng = np.random.default_rng(0)
+    sets = {"test": [comparison(rng, f"_type {k}") for k in range(12)]}
+    (parity, *_) = figures.drawn(Report("many", **sets))
+    assert "4 others" in parity.svg
+    assert parity.svg.count("_type") == 8
+
+
+def test_a_dimer_without_a_wall_is_named():
+    assert holes([dimer()]) == []
+    (text,) = holes([dimer(wall=-1.0)])
+    assert text.startswith("Si-O has no repulsive wall")
+
+
+def test_the_terminal_shows_train_and_test_side_by_side(report):
+    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(terminal.error_table(report.sets))
+    shown = console.export_text()
+    assert "\x1b" not in shown
+    total = [line.split() for line in shown.split("\n") if line.startswith("all")]
+    assert len(total) == 3
+    assert all(len(line) == 9 for line in total)
+    rmse = next(e.rmse for e in table(report.train) if (e.group, e.kind) == ("all", "energy"))
+    assert total[0][1:3] == ["18", f"{rmse:.3f}"]
+    assert "[italic" not in shown
+
+
+def test_errors_go_to_json_and_back(report):
+    back = errors.from_json(errors.as_json(report.sets))
+    assert back == {name: table(found) for name, found in report.sets.items()}
+    assert errors.from_json([{"set": 1}, 7, None]) == errors.from_json("x") == {}
+
+
+def test_without_matplotlib_the_message_says_what_to_install(report, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **keywords):
+        if name.split(".")[0] == "matplotlib":
+            raise ImportError(name)
+        return real(name, *args, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(EtaceError, match=re.escape("pip install 'etace[plot]'")):
+        page(report)
+    assert "<figure" not in page(report, figures=False)
+    with pytest.raises(EtaceError, match="matplotlib"):
+        style.figure(1, 1)
