@@ -15,12 +15,14 @@ _WHERE = {
     "Span": "etacec.diagnostics",
     "compile_file": "etacec.pipeline",
     "compile_text": "etacec.pipeline",
+    "prune": "etacec.pruned",
     "render_all": "etacec.diagnostics",
 }
 
 if TYPE_CHECKING:
     from etacec.diagnostics import Diagnostic, Mistakes, Span, render_all
     from etacec.pipeline import Compilation, compile_file, compile_text
+    from etacec.pruned import prune
 
 __all__ = [
     "Compilation",
@@ -29,6 +31,7 @@ __all__ = [
     "Span",
     "compile_file",
     "compile_text",
+    "prune",
     "render_all",
 ]
 

@@ -30,7 +30,7 @@ class Files:
 
     def text(self, name: str, quoted: bool, beside: str) -> tuple[str, str]:
         """(display name, text) of `use name`; `beside`: the display name of the file that asks."""
-        shown = _beside(name, beside) if quoted else f"{name}.etace"
+        shown = name_beside(name, beside) if quoted else f"{name}.etace"
         if self.carried_texts is not None:
             if shown not in self.carried_texts:
                 raise NoFile("the model file does not carry it")
@@ -50,7 +50,7 @@ class Files:
 
     def array(self, name: str, beside: str) -> np.ndarray:
         """The one array of `load = "name"` (.npy, or .npz with a single entry), float64."""
-        shown = _beside(name, beside)
+        shown = name_beside(name, beside)
         if self.carried_arrays is not None:
             if shown not in self.carried_arrays:
                 raise NoFile("the model file does not carry it")
@@ -98,7 +98,7 @@ class Files:
                 raise NoFile("it is not a numpy file of plain numbers") from None
 
 
-def _beside(name: str, beside: str) -> str:
+def name_beside(name: str, beside: str) -> str:
     """`name` as seen from the file that names it, still relative to the first file's folder."""
     folder = PurePosixPath(beside).parent
     return str(folder / PurePosixPath(name)) if str(folder) != "." else str(PurePosixPath(name))

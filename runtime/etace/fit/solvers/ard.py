@@ -16,11 +16,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from etace.fit.factors import System
-from etace.fit.solve import Solution, evidence
+from etace.fit.solve import FLOOR, Solution, evidence
 from etace.fit.solvers.figures import figures
 from etace.fit.solvers.options import above, whole
-
-FLOOR = 1e-8  # of the noise variance
 
 
 def ard(
@@ -47,6 +45,7 @@ def ard(
     R, z, rest = system.R, system.z, system.rest
     before = R @ first.c
     steps, moved = 0, np.inf
+    sharpest = 1 / max(FLOOR * system.norm / system.rows, np.finfo(float).tiny)
     while True:
         m, root = _posterior(R, z, a, b)
         now = R @ m
@@ -58,7 +57,7 @@ def ard(
         g = np.clip(1 - a * np.sum(root * root, axis=1), 0.0, 1.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             a = np.where(g > 0, g / (m * m), np.inf)
-        b = min(max(system.rows - float(g.sum()), 1.0) / loss if loss > 0 else np.inf, 1 / FLOOR)
+        b = min(max(system.rows - float(g.sum()), 1.0) / loss if loss > 0 else np.inf, sharpest)
         kept = a <= threshold * start
         R, a, own = R[:, kept], a[kept], own[kept]
     c, whole_root = np.zeros(P), np.zeros((P, len(own)))
