@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator as AseCalculator
-from ase.calculators.calculator import all_changes
+from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.calculators.mixing import SumCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
@@ -26,7 +26,10 @@ class Calculator(AseCalculator):
 
     results: energy and free_energy, eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3],
     eV; stress: [6], eV/Å^3, ASE's sign and Voigt order (xx, yy, zz, yz, xz, xy), for a periodic
-    cell.
+    cell. With a committee in the model also energy_std, eV, and, where they are asked for or
+    uncertainty is "forces", forces_std: [N, 3], eV/Å.
+
+    uncertainty: "energy" (default: energy_std costs little), "forces" or "none"
     """
 
     implemented_properties = [  # noqa: RUF012 (as ASE declares it)
@@ -36,10 +39,22 @@ class Calculator(AseCalculator):
         "forces",
         "stress",
         "virial",
+        "energy_std",
+        "forces_std",
     ]
 
-    def __init__(self, model: Model | str | Path, *, skin: float = 0.5, **load_keywords: Any):
+    def __init__(
+        self,
+        model: Model | str | Path,
+        *,
+        skin: float = 0.5,
+        uncertainty: str = "energy",
+        **load_keywords: Any,
+    ):
         super().__init__()
+        if uncertainty not in ("energy", "forces", "none"):
+            raise ParameterError(f"uncertainty is energy, forces or none, not `{uncertainty}`")
+        self.uncertainty = uncertainty
         self.model = model if isinstance(model, Model) else load(model, **load_keywords)
         self.skin = float(skin)
         self._prepared: Prepared | None = None
@@ -61,7 +76,17 @@ class Calculator(AseCalculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
-        r = self.model.evaluate_prepared(self._neighbours(atoms))
+        asked = [p for p in properties if p.endswith("_std")]
+        std = self.model.committee is not None and (bool(asked) or self.uncertainty != "none")
+        if asked and not std:
+            raise PropertyNotImplementedError("the model has no committee: no " + ", ".join(asked))
+        r: Any
+        if std:
+            forces = self.uncertainty == "forces" or "forces_std" in asked
+            near = self._neighbours(atoms)
+            r = self.model.evaluate_committee_prepared(near, forces=forces)
+        else:
+            r = self.model.evaluate_prepared(self._neighbours(atoms))
         self._used = self.model.params
         self.results = {
             "energy": r.energy,
@@ -70,6 +95,10 @@ class Calculator(AseCalculator):
             "forces": r.forces,
             "virial": r.virial,
         }
+        if std:
+            self.results["energy_std"] = r.energy_std
+            if r.forces_std is not None:
+                self.results["forces_std"] = r.forces_std
         if atoms.cell.rank == 3 and atoms.pbc.any():
             stress = -0.5 * (r.virial + r.virial.T) / atoms.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from etace.committee import CommitteeResult
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.graph import AtomGraph
-from etace.inference.evaluator import Evaluator, Prepared
+from etace.inference.evaluator import Evaluator, Members, Prepared
 from etace.io.model_file import read_model, write_model
 from etace.potential import Potential
 from etace.precision import host_precision
@@ -77,6 +78,8 @@ class Model:
         self.cores = cores
         self.splines = splines
         self.card = card
+        self._committee: np.ndarray | None = None
+        self._member_params: list[Any] = []
 
     def __repr__(self) -> str:
         p = self.potential
@@ -153,6 +156,10 @@ class Model:
     ) -> Iterator[Result]:
         """As `evaluate_batch`, one result after the other. A data set of many sizes costs a compilation
         or two: batches are of about one size."""
+        for prepared in self._batches(structures, atoms_per_batch):
+            yield from self._batch(prepared)
+
+    def _batches(self, structures: Sequence[Any], atoms_per_batch: int) -> Iterator[Prepared]:
         groups: list[list[Any]] = [[]]
         for atoms in structures:
             if groups[-1] and sum(map(len, groups[-1])) + len(atoms) > atoms_per_batch:
@@ -160,8 +167,7 @@ class Model:
             groups[-1].append(atoms)
         for group in groups:
             if group:
-                prepared = self.evaluator.prepare([self.paired(a) for a in group], batch=True)
-                yield from self._batch(prepared)
+                yield self.evaluator.prepare([self.paired(a) for a in group], batch=True)
 
     def _batch(self, prepared: Prepared) -> Iterator[Result]:
         r = self.evaluator(self.params, prepared)
@@ -172,6 +178,63 @@ class Model:
                 float(r.energy[k]), r.energies[start:stop], r.forces[start:stop], r.virial[k]
             )
             start = stop
+
+    # ------------------------------------------------------------ committees
+
+    @property
+    def committee(self) -> np.ndarray | None:
+        """Linear parameters of the members, [M, P], or None."""
+        return self._committee
+
+    def set_committee(self, values: Any) -> None:
+        """values: [M, P], copied; None: no committee. The model's own parameters are its mean."""
+        if values is None:
+            self._committee, self._member_params = None, []
+            return
+        values = np.array(values, self.potential.dtype)
+        if values.ndim != 2 or len(values) < 2 or values.shape[1] != self.length_basis:
+            raise ParameterError(
+                f"a committee is [members, {self.length_basis}], 2 members or more, not "
+                f"{list(values.shape)}"
+            )
+        if not np.isfinite(values).all():
+            raise ParameterError("a committee's parameters must be finite numbers")
+        self._committee = values
+        self._member_params = [
+            self.potential.set_linear_parameters(self.params, own) for own in values
+        ]
+
+    def evaluate_committee(self, atoms: Any, *, forces: bool = True) -> CommitteeResult:
+        """Results of the mean and of all members. forces: whether the members' are wanted too"""
+        return next(self.committee_many([atoms], forces=forces))
+
+    def evaluate_committee_prepared(
+        self, prepared: Prepared, positions: Any = None, *, forces: bool = True
+    ) -> CommitteeResult:
+        """The same with a list of neighbours in hand; see `evaluate_prepared`."""
+        return next(self._of_members(prepared.moved(positions), forces))
+
+    def committee_many(
+        self, structures: Sequence[Any], *, forces: bool = True, atoms_per_batch: int = 1024
+    ) -> Iterator[CommitteeResult]:
+        """The same for many structures, several in one call; results in their order."""
+        for prepared in self._batches(structures, atoms_per_batch):
+            yield from self._of_members(prepared, forces)
+
+    def _of_members(self, prepared: Prepared, forces: bool) -> Iterator[CommitteeResult]:
+        if self._committee is None:
+            raise RequestError("this model has no committee: fit it with --committee N")
+        r = self.evaluator(self.params, prepared, Members(self._member_params, forces))
+        assert r.member_energy is not None
+        start = 0
+        for k, n in enumerate(prepared.counts):
+            own = slice(start, start + n)
+            yield CommitteeResult(
+                float(r.energy[k]), r.energies[own], r.forces[own], r.virial[k],
+                r.member_energy[:, k],
+                None if r.member_forces is None else r.member_forces[:, own],
+            )  # fmt: skip
+            start += n
 
     # ------------------------------------------------------------ the training form
 
@@ -211,9 +274,10 @@ class Model:
         return self.potential.get_linear_parameters(self.params)
 
     def set_linear_parameters(self, values: Any) -> None:
-        """values: [P]; copied. The card, which is of the old ones, goes."""
+        """values: [P]; copied. The card and the committee, which are of the old ones, go."""
         self.params = self.potential.set_linear_parameters(self.params, values)
         self.card = None
+        self.set_committee(None)
 
     def energy_basis(self, atoms: Any) -> np.ndarray:
         """dE/dc: [P]. Terms without columns (a frozen onebody) are not in it."""
@@ -256,6 +320,8 @@ class Model:
             "cutoff": self.cutoff_radius,
             "linear_parameters": [str(p) for p in self.potential.linear_parameters],
         }
+        if self._committee is not None:
+            tensors["committee"] = self._committee
         if self.card is not None:
             metadata["card"] = dict(self.card)
         return tensors, metadata
@@ -300,6 +366,7 @@ def load(
     if params is not None:
         loaded.params = _other_params(Path(params), loaded)
         loaded.card = None
+        loaded.set_committee(None)
     loaded.cores, loaded.splines = cores, splines
     return loaded
 
@@ -384,6 +451,11 @@ def from_tensors(
     done = compilation(tensors, metadata, where, dtype)
     loaded = from_compilation(done, metadata["model"])
     loaded.params = _params_of(tensors, loaded, where)
+    if "committee" in tensors:
+        try:
+            loaded.set_committee(tensors["committee"])
+        except ParameterError as error:
+            raise ModelFileError(f"{where}: {error}") from None
     card = metadata.get("card")
     loaded.card = dict(card) if isinstance(card, Mapping) else None
     names = [str(p) for p in loaded.potential.linear_parameters]

@@ -71,7 +71,9 @@ def command(
     except EtaceError as error:
         fail(str(error), 1 if path.exists() else 2)
     try:
-        results = list(_progress(loaded.evaluate_many(frames), len(frames)))
+        committee = loaded.committee is not None
+        found = loaded.committee_many(frames) if committee else loaded.evaluate_many(frames)
+        results = list(_progress(found, len(frames)))
     except EtaceError as error:
         fail(_which(loaded, frames, names, str(error)), 1)
     _table(loaded, frames, names, results)
@@ -184,14 +186,17 @@ def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any])
 
     table = Table(box=None, pad_edge=False)
     table.add_column("structure", overflow="fold")
-    for title in ("atoms", "E, eV", "E/atom, eV", "max |F|, eV/Å", "P, GPa"):
+    titles = ["atoms", "E, eV", "E/atom, eV", "max |F|, eV/Å", "P, GPa"]
+    if loaded.committee is not None:
+        titles += ["E std, meV/atom", "max F std, eV/Å"]
+    for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     for atoms, name, r in list(zip(frames, names, results, strict=True))[:SHOWN]:
         largest = float(np.linalg.norm(r.forces, axis=1).max())
         p = pressure(atoms, r.virial)
         table.add_row(
             name, str(len(atoms)), f"{r.energy:.6f}", f"{r.energy / len(atoms):.6f}", f"{largest:.6f}",
-            "-" if p is None else f"{p:.4f}",
+            "-" if p is None else f"{p:.4f}", *_spread_text(atoms, r),
         )  # fmt: skip
     console = Console()
     console.print(table, highlight=False)
@@ -207,11 +212,27 @@ def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any])
         typer.echo("note: all linear parameters are zero (a start, not a fit)", err=True)
 
 
+def _spread(r: Any) -> dict[str, Any]:
+    """energy_std and forces_std of a committee's result; nothing of a single model's."""
+    if not hasattr(r, "energy_std"):
+        return {}
+    return {"energy_std": r.energy_std, "forces_std": r.forces_std}
+
+
+def _spread_text(atoms: Any, r: Any) -> list[str]:
+    found = _spread(r)
+    if not found:
+        return []
+    return [f"{1000 * r.energy_std / len(atoms):.3f}", f"{r.forces_std.max():.4f}"]
+
+
 def _write(path: Path, frames: list[Any], names: list[str], results: list[Any]) -> None:
     with replacing(path) as beside:
         if path.suffix != ".json":
             _write_xyz(beside, frames, results)
             return
+        import numpy as np
+
         rows = [
             {
                 "structure": name,
@@ -220,6 +241,7 @@ def _write(path: Path, frames: list[Any], names: list[str], results: list[Any]) 
                 "forces": r.forces.tolist(),
                 "virial": r.virial.tolist(),
                 "pressure_GPa": pressure(atoms, r.virial),
+                **{k: v if np.isscalar(v) else v.tolist() for k, v in _spread(r).items()},
             }
             for atoms, name, r in zip(frames, names, results, strict=True)
         ]
@@ -243,5 +265,7 @@ def _write_xyz(path: Path, frames: list[Any], results: list[Any]) -> None:
             found["stress"] = full_3x3_to_voigt_6_stress(-r.virial / atoms.get_volume())
         copy.calc = SinglePointCalculator(copy, **found)
         copy.info["virial"] = r.virial
+        for name, value in _spread(r).items():
+            (copy.info if name == "energy_std" else copy.arrays)[name] = value
         out.append(copy)
     write(str(path), out, format="extxyz")

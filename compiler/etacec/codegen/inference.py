@@ -147,7 +147,9 @@ def _gradients(
 ) -> list[str]:
     """What is done edge by edge: gradients of A times w, and pairs."""
     out = ['    """E_i with the energies of pairs, and dE_i/dr_ij of the edges."""']
-    out.append(f"    {_unpacked(names)} = features" if names else "    f = inference.no_gradients(edges)")
+    out.append(
+        f"    {_unpacked(names)} = features" if names else "    f = inference.no_gradients(edges)"
+    )
     last = ""
     for s, (R, Y, A) in names.items():
         first = f"{last}{A}.shape[0]" if len(names) > 1 else ""

@@ -11,16 +11,14 @@ import numpy as np
 from etace import params
 from etace.data import Dataset, Keys, read
 from etace.errors import RequestError, StructureError
-from etace.fit.assemble import Plan, Target, assemble, plan
-from etace.fit.calibration import Coverage
-from etace.fit.checkpoint import Checkpoint, fingerprint
-from etace.fit.cluster import assemble_on
+from etace.fit.assemble import Target, assemble, plan
+from etace.fit.calibration import Coverage, coverage, rescaled
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
 from etace.fit.nullspace import null_space
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
-from etace.fit.settings import Settings, beside
+from etace.fit.settings import Settings
 from etace.fit.solvers import solver
 from etace.fit.tables import Comparison, compare
 from etace.fit.tuning import tune_noise, tune_prior
@@ -34,7 +32,7 @@ WANT = {"energy": "energy", "forces": "forces", "virial": "virial"}
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """model: fitted; solved: what the solver says; train, test: predictions beside labels
-    members: [M, P], drawn from the posterior, or None; coverage: of their spread on the test set
+    coverage: of the spread of the committee, if there is one, on the test (or training) set
     warnings: what a user should know of the data and the fit
     """
 
@@ -44,7 +42,6 @@ class Outcome:
     test_data: Dataset | None
     train: list[Comparison]
     test: list[Comparison]
-    members: np.ndarray | None
     coverage: tuple[Coverage, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -70,8 +67,8 @@ def run(
     progress.done("compile the spec", f"{model!r}")
     train = read(settings.train, keys_of(settings), settings.kinds)
     test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
-    for found in (*train.found, *(test.found if test else ())):
-        progress.note(str(found))
+    for file in (*train.found, *(test.found if test else ())):
+        progress.note(str(file))
     _check_species(model, [*train.structures, *(test.structures if test else ())])
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
@@ -97,9 +94,24 @@ def run(
     progress.note(f"{settings.solver}: {figures}")
     compared = compare(model, train.structures)
     judged = compare(model, test.structures) if test else []
+    covered: list[Coverage] = []
     members = draw(solved, settings.committee, settings.seed)
+    if members is not None:
+        model.set_committee(members)
+        covered = judge(model, test.structures if test else train.structures)
+        if settings.calibrate:
+            scale = next(c.scale for c in reversed(covered))
+            model.set_committee(rescaled(solved.c, members, scale))
+            progress.note(f"committee's spread scaled by {scale:.4g}")
+            covered = judge(model, test.structures if test else train.structures)
+        for found in covered:
+            progress.note(f"committee, {found}")
+        if any(c.off for c in covered) and not settings.calibrate:
+            progress.note("--calibrate scales the spread to the errors")
     progress.done("errors", "of training and test structures")
-    return Outcome(model, solved, train, test, compared, judged, members, warnings=tuple(blind))
+    return Outcome(
+        model, solved, train, test, compared, judged, tuple(covered), warnings=tuple(blind)
+    )
 
 
 def _factors(
@@ -184,6 +196,20 @@ def hold_out(goals: list[Target], fraction: float, seed: int) -> list[Target]:
         chosen = sorted(own, key=lambda k: draws[k])[: round(fraction * len(own))]
         for k in chosen:
             out[k] = replace(out[k], split="validation")
+    return out
+
+
+def judge(model: Model, structures: Sequence[Any]) -> list[Coverage]:
+    """Coverage of energies and forces by the committee's spread."""
+    found = list(model.committee_many([s.atoms for s in structures]))
+    pairs = list(zip(structures, found, strict=True))
+    out = []
+    for kind in ("energy", "forces"):
+        own = [(s, r) for s, r in pairs if getattr(s, kind) is not None]
+        if own:
+            errors = [np.atleast_1d(getattr(r, kind) - getattr(s, kind)) for s, r in own]
+            spreads = [np.atleast_1d(getattr(r, f"{kind}_std")) for _, r in own]
+            out.append(coverage(kind, errors, spreads))
     return out
 
 

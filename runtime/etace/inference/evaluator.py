@@ -217,7 +217,13 @@ class Evaluator:
     @cached_property
     def _own_and_back(self) -> Any:
         def both(
-            tables: Any, positions: Any, cell: Any, structure: Any, part: Any, members: Any, count: Any
+            tables: Any,
+            positions: Any,
+            cell: Any,
+            structure: Any,
+            part: Any,
+            members: Any,
+            count: Any,
         ) -> Any:
             x = (tables, positions, cell, structure, part, members, count is not None)
             gradients, sums = self.inference.own(*x)

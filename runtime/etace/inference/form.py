@@ -30,7 +30,7 @@ Features = Callable[[Any, Sequence[Edges]], Any]
 Products = Callable[[Any, Any, jax.Array], tuple[jax.Array, Any]]
 # (tables, edges, features, E, w) -> E, gradients
 Gradients = Callable[..., tuple[jax.Array, list[list[jax.Array]]]]
-# (tables of all members, edges, features, E) -> [members, B]
+# (tables of all members, edges, features, zeros [members, B]) -> [members, B]
 Values = Callable[..., jax.Array]
 ROWS = 10  # of sums: energy, three components of force, six of virial
 
@@ -94,9 +94,7 @@ class Inference:
         params: of every member; numpy
         """
         shared = [name for name, piece in self.pieces.items() if isinstance(piece, Shell)]
-        each = [
-            {k: v for k, v in self.freeze(p).items() if k not in shared} for p in params
-        ]
+        each = [{k: v for k, v in self.freeze(p).items() if k not in shared} for p in params]
         return jax.tree.map(lambda *x: np.stack(x, axis=1), *each)
 
     def own(
@@ -148,7 +146,9 @@ class Inference:
             energies = jnp.where(part.real[b], energies, 0)
             rows = [energies[None], forces, virial]
             if members is not None and not member_forces:
-                rows.append(self.values(of_species(members), edges, features, none))
+                M = jax.tree.leaves(members)[0].shape[1]
+                zeros = jnp.zeros((M, part.size), self.dtype)
+                rows.append(self.values(of_species(members), edges, features, zeros))
             elif members is not None:
                 kept, more = self._members(of_species(members), edges, features, none, kept)
                 rows += more

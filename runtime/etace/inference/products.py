@@ -344,13 +344,13 @@ class Polynomial:
         for n, found in self._shorter.items():
             places[n] = {m: k for k, m in enumerate(found)}
             products[n] = _times(products, places, [_parts(m) for m in found])
-        for n, found in self.by_order.items():
-            own = [m for _, m in found]
-            P = take(A, np.array(own)[:, 0]) if n == 1 else None
-            if P is None:
+        for n, numbered in self.by_order.items():
+            own = [m for _, m in numbered]
+            if n == 1:
+                P = take(A, np.array(own)[:, 0])
+            else:
                 P = _times(products, places, [_parts(m) for m in own])
-            which = np.array([k for k, _ in found])
-            total = total + _dot(v[:, which], P)
+            total = total + _dot(v[:, np.array([k for k, _ in numbered])], P)
         return total
 
     @cached_property
