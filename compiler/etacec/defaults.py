@@ -29,13 +29,14 @@ LADDER = (
 
 @dataclass(frozen=True)
 class Size:
-    """functions: for each centre species, at most"""
+    """functions: for each centre species, at most; columns: of all of them"""
 
     order: int
     functions: int
+    columns: int
 
 
-SIZES = {"small": Size(3, 350), "medium": Size(4, 1700), "large": Size(4, 3500)}
+SIZES = {"small": Size(3, 350, 3000), "medium": Size(4, 1700, 5500), "large": Size(4, 3500, 8000)}
 
 
 def spec(
@@ -69,7 +70,8 @@ def choose(elements: Sequence[str], size: str) -> tuple[tuple[int, ...], int]:
     """(degrees by order, order) of the highest rung that the size allows."""
     if size not in SIZES:
         raise RequestError(f"there is no size `{size}`: {', '.join(SIZES)}")
-    order, most = SIZES[size].order, SIZES[size].functions
+    order = SIZES[size].order
+    most = min(SIZES[size].functions, SIZES[size].columns // len(elements))
     best = LADDER[0]
     for rung in LADDER:
         if functions(elements, rung, order) > most:

@@ -223,3 +223,40 @@ def test_a_scheduler_that_does_not_answer_is_said(model, data, monkeypatch):
     goals = targets(model, data[:2], ("energy",), Weights())
     with pytest.raises(etace.EtaceError, match="no Dask scheduler answers"):
         assemble_on("nowhere:1", model, goals, plan(model, goals))
+
+
+def test_core_repulsion_is_that_of_zbl(tmp_path):
+    from etace.fit import repulsion
+
+    # Z1 Z2 e^2 / r where nothing is screened, and a value by hand: Si-Si at 1 Å
+    assert repulsion.zbl(np.array(1e-6), 14, 8) == pytest.approx(14.399645 * 112 / 1e-6, rel=1e-4)
+    a = 0.8854 * 0.529177211 / (2 * 14**0.23)
+    x = 1 / a
+    phi = (
+        0.1818 * np.exp(-3.2 * x) + 0.5099 * np.exp(-0.9423 * x)
+        + 0.2802 * np.exp(-0.4029 * x) + 0.02817 * np.exp(-0.2016 * x)
+    )  # fmt: skip
+    assert repulsion.zbl(np.array(1.0), 14, 14) == pytest.approx(14.399645 * 196 * phi, rel=1e-6)
+
+    path = tmp_path / "pairs.etace"
+    path.write_text(SMALL.replace("+ ace.many_body", "+ ace.two_body + ace.many_body"))
+    model = etace.load(path)
+    structures = read([SILICA], want=("energy", "forces")).structures[:20]
+    made = repulsion.dimers(model, structures)
+    assert len(made) == 3 * len(repulsion.FRACTIONS)
+    shortest = repulsion.shortest_distances(model, structures)
+    assert 1.3 < shortest[0, 1] < 1.7  # Si-O
+    fit(model, [*structures, *made], kinds=("energy", "forces"))
+    alone = {s: model.energy(single(s)) for s in ("Si", "O")}
+    for s in made:
+        names = s.atoms.get_chemical_symbols()
+        wall = model.energy(s.atoms) - sum(alone[n] for n in names)
+        r = s.atoms.get_distance(0, 1)
+        expected = repulsion.zbl(np.array(r), *s.atoms.numbers)
+        assert expected / 5 < wall < 5 * expected, s.source  # a model this small bends little
+
+
+def single(symbol):
+    from ase import Atoms
+
+    return Atoms(symbol)

@@ -78,6 +78,9 @@ def command(
     solver_option: Annotated[
         list[str] | None, typer.Option("--solver-option", metavar="NAME=VALUE")
     ] = None,
+    repulsion: Annotated[
+        bool, typer.Option(help="Add dimers at short distances with the energies of ZBL.")
+    ] = True,
     tune_prior: Annotated[
         bool, typer.Option("--tune-prior", help="Choose the prior's numbers by evidence.")
     ] = False,
@@ -141,7 +144,7 @@ def command(
                 "keys": given, "kinds": tuple(k for k, on in kinds.items() if on),
                 "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
                 "solver": solver, "solver_options": _options(solver_option),
-                "tune_prior": tune_prior, "noise_per_kind": noise_per_kind, "holdout": holdout,
+                "repulsion": repulsion, "tune_prior": tune_prior, "noise_per_kind": noise_per_kind, "holdout": holdout,
                 "committee": committee, "calibrate": calibrate, "seed": seed,
             }  # fmt: skip
             if elements is not None:

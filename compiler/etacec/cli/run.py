@@ -199,6 +199,8 @@ def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any])
             "-" if p is None else f"{p:.4f}", *_spread_text(atoms, r),
         )  # fmt: skip
     console = Console()
+    if loaded.committee is not None and not console.is_terminal:
+        console = Console(width=120)
     console.print(table, highlight=False)
     if len(frames) > SHOWN:
         per_atom = np.array([r.energy / len(a) for a, r in zip(frames, results, strict=True)])

@@ -11,14 +11,17 @@ import numpy as np
 from etace import params
 from etace.data import Dataset, Keys, read
 from etace.errors import RequestError, StructureError
-from etace.fit.assemble import Target, assemble, plan
+from etace.fit import repulsion
+from etace.fit.assemble import Plan, Target, assemble, plan
 from etace.fit.calibration import Coverage, coverage, rescaled
+from etace.fit.checkpoint import Checkpoint, fingerprint
+from etace.fit.cluster import assemble_on
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
 from etace.fit.nullspace import null_space
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
-from etace.fit.settings import Settings
+from etace.fit.settings import Settings, beside
 from etace.fit.solvers import solver
 from etace.fit.tables import Comparison, compare
 from etace.fit.tuning import tune_noise, tune_prior
@@ -26,7 +29,7 @@ from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
 
-WANT = {"energy": "energy", "forces": "forces", "virial": "virial"}
+IN_WORDS = 1200  # columns of which the dependences are looked for block by block
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,10 @@ def run(
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
 
-    goals = targets(model, train.structures, settings.kinds, weights)
+    structures = list(train.structures)
+    if settings.repulsion and "energy" in settings.kinds:
+        structures += repulsion.dimers(model, train.structures)
+    goals = targets(model, structures, settings.kinds, weights)
     goals = hold_out(goals, settings.holdout, settings.seed)
     progress.done("fixed part", "energies, forces and virials that no parameter changes")
     shape = plan(model, goals)
@@ -82,10 +88,7 @@ def run(
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
-    blind = [
-        f"columns that the data cannot tell apart: {line}"
-        for line in null_space(solved.system, model.potential)
-    ]
+    blind = [f"columns that the data cannot tell apart: {line}" for line in _blind(model, solved)]
     for line in blind:
         progress.note(line)
     model.set_linear_parameters(solved.c)
@@ -197,6 +200,14 @@ def hold_out(goals: list[Target], fraction: float, seed: int) -> list[Target]:
         for k in chosen:
             out[k] = replace(out[k], split="validation")
     return out
+
+
+def _blind(model: Model, solved: Solved) -> list[str]:
+    """The null space in words; of large models only its size."""
+    rank = int(solved.notes.get("rank", model.length_basis))
+    if model.length_basis <= IN_WORDS:
+        return null_space(solved.system, model.potential)
+    return [f"all columns: {model.length_basis}, rank {rank}"] if rank < model.length_basis else []
 
 
 def judge(model: Model, structures: Sequence[Any]) -> list[Coverage]:

@@ -27,6 +27,7 @@ class Settings:
     train, test: files; keys: label -> key in the files, for labels not to be found by their usual names
     kinds: labels to fit; weights: config type -> kind -> weight
     prior: kind, p, wl, wn, blocks; solver: name; solver_options: its own
+    repulsion: add dimers at short distances with the energies of ZBL (`fit.repulsion`)
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     holdout: fraction of the training structures kept back for solvers that choose by them
     committee: members drawn from the posterior; calibrate: scale their spread to the test errors
@@ -46,6 +47,7 @@ class Settings:
     prior: Mapping[str, Any] = field(default_factory=lambda: {"kind": "algebraic", "p": 4.0})
     solver: str = "blr"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
+    repulsion: bool = True
     tune_prior: bool = False
     noise_per_kind: bool = False
     holdout: float = 0.0
