@@ -1,7 +1,7 @@
 """Part 6: design rows and a least-squares fit; writes si_o.safetensors (or the path given).
 
 Rows of energies weigh 30 / sqrt(atoms), rows of forces 1; a small ridge keeps the dependent pair
-columns harmless. `etace` has no fitting command yet: this is all there is to it.
+columns harmless. This is what `etace fit` does, without its streaming, priors, evidence and report.
 """
 
 import sys
