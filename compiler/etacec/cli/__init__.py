@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from etacec.cli import check, compile, explain, fit, info, run, show
+from etacec.cli import check, compile, data, explain, fit, info, run, show
 
 app = typer.Typer(
     name="etace",
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("check")(check.command)
 app.command("compile")(compile.command)
 app.command("show")(show.command)
+app.command("data")(data.command)
 app.command("fit")(fit.command)
 app.command("run")(run.command)
 app.command("info")(info.command)

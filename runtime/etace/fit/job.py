@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from etace import params
-from etace.data import Dataset, Keys, read
+from etace.data import Dataset, Keys, read, warnings
 from etace.errors import RequestError, StructureError
 from etace.fit.assemble import Target, assemble, plan
 from etace.fit.checkpoint import Checkpoint, fingerprint
@@ -56,6 +56,8 @@ def run(settings: Settings, progress: Progress, cores: int | None = None) -> Out
     test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
     for found in (*train.found, *(test.found if test else ())):
         progress.note(str(found))
+    for warning in warnings(train):
+        progress.note(f"warning: {warning}")
     _check_species(model, [*train.structures, *(test.structures if test else ())])
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
