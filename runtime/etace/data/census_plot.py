@@ -13,7 +13,7 @@ from etace.data.labelled import Dataset
 INK, MUTED, GRID = "#222222", "#777777", "#e4e4e4"
 COLOURS = ("#3b6fb6", "#d9772b", "#4a9b6e", "#b5487a", "#7a68b3", "#a58a2e", "#4ba3b8", "#8c564b")
 MOST = 10  # config types and pairs that are drawn; the rest is counted
-STYLE = {
+STYLE: Any = {
     "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK, "xtick.color": MUTED,
     "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.spines.top": False,
@@ -51,7 +51,7 @@ def _energies(axis: Any, dataset: Dataset, colours: dict[str, str]) -> None:
         found = [energy_per_atom(s) for s in dataset.structures if s.group == name]
         e = np.array([x[0] for x in found if x is not None])
         y = row + height.uniform(-0.24, 0.24, size=len(e))
-        size = float(np.clip(2000 / max(len(e), 1), 4, 18))
+        size = float(np.clip(3000 / max(len(e), 1), 6, 18))
         axis.scatter(e, y, s=size, color=colours[name], alpha=0.55, linewidths=0)
         if len(e):
             axis.plot([np.median(e)] * 2, [row - 0.36, row + 0.36], color=INK, lw=1.4)
@@ -109,22 +109,21 @@ def _distances(figure: Any, where: Any, census: Census) -> None:
             axis.axhline(1, color=MUTED, lw=0.7, ls=(0, (4, 3)))
         least = next(x.distance for x in census.shortest if x.pair == rdf.pair)
         axis.axvline(least, color=INK, lw=1.0)
+        cramped = least < 0.1 * census.cutoff  # no room on the left
         axis.text(
-            least - 0.04, 0.9, f"{least:.2f} Å", transform=axis.get_xaxis_transform(), ha="right",
-            va="top", fontsize=8,
+            least + (0.04 if cramped else -0.04), 0.9, f"{least:.2f} Å", va="top",
+            ha="left" if cramped else "right", transform=axis.get_xaxis_transform(), fontsize=8,
         )  # fmt: skip
         axis.set_ylabel("-".join(rdf.pair), rotation=0, ha="right", va="center", labelpad=12)
         axis.set_xlim(0, census.cutoff)
         axis.set_ylim(0, 1.12 * float(rdf.g.max()))
         axis.locator_params(axis="y", nbins=2)
         if row == 0:
-            kinds = {r.ideal for r in shown}
-            what = {True: "g(r)", False: "density of distances, 1/Å"}
-            names = " or ".join(what[k] for k in (True, False) if k in kinds)
-            more = (
-                f", {len(census.rdf) - MOST} more pairs not drawn" if len(census.rdf) > MOST else ""
-            )
-            axis.set_title(f"{names} of each pair, shortest distance marked{more}")
+            what = "g(r)" if all(r.ideal for r in shown) else "Distances (g(r), or density in 1/Å)"
+            what = what if any(r.ideal for r in shown) else "Distances (density, 1/Å)"
+            left = len(census.rdf) - len(shown)
+            more = f"; {left} more pairs not drawn" if left else ""
+            axis.set_title(f"{what} of each pair, shortest marked{more}")
         if row < len(shown) - 1:
             axis.tick_params(labelbottom=False)
     assert first is not None

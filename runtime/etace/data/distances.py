@@ -44,8 +44,8 @@ class Rdf:
 class Distances:
     """shortest, rdf: by pair, those that come within the cutoff
     nearest: [structures], Å, the shortest of each, inf if none
-    bond: [structures], the least of distance / sum of covalent radii; of the cutoff where no pair is
-        closer; inf without a neighbour list
+    bond: [structures], least distance / sum of covalent radii of each atom, the median of its atoms;
+        of an atom without neighbours at least what it is at the cutoff; inf without a neighbour list
     wrong: (source, why) of structures without a neighbour list
     """
 
@@ -79,8 +79,9 @@ def distances(structures: Sequence[Labelled], cutoff: float) -> Distances:
             continue
         nearest[k] = pairs.r.min(initial=np.inf)
         radii = covalent_radii[s.atoms.numbers]
-        least = cutoff / (2 * radii.max())
-        bond[k] = (pairs.r / (radii[pairs.i] + radii[pairs.j])).min(initial=least)
+        least = cutoff / (radii + radii.max(initial=0))
+        np.minimum.at(least, pairs.i, pairs.r / (radii[pairs.i] + radii[pairs.j]))
+        bond[k] = np.median(least)
         _add(sums, s, pairs.i, pairs.j, pairs.r, edges)
     seen = [(pair, own.shortest) for pair, own in sorted(sums.items(), key=lambda x: x[0])]
     shortest = tuple(short for _, short in seen if short is not None)

@@ -9,8 +9,8 @@ energy: E/atom off a robust fit on composition by > 0.5 eV/atom and > 12 robust 
     of 10 structures or more, those with one atom left out
 close: two atoms closer than 0.5 Å (H2 has 0.74)
 lists: a structure whose neighbours cannot be found (flat cell, atoms at one place)
-unit: the shortest distance of a structure, in sums of covalent radii, has a median beyond 0.5 to 1.6
-    (Å give 0.8 to 1.25 for molecules and crystals, bohr 1.5 to 2.4, nm 0.1); of 3 structures of 3
+unit: the distance to the nearest neighbour, in sums of covalent radii, has a median beyond 0.5 to 1.5
+    (Å give 0.85 to 1.25 for molecules and crystals, bohr 1.6 to 2.4, nm 0.1); of 3 structures of 3
     atoms or more, without noble gases
 slope: between consecutive frames of the same atoms and cell that moved a little, dE = slope * -F dx by
     at least 10 pairs with a correlation > 0.95, but slope beyond 0.7 to 1.4: another unit, or the
@@ -33,7 +33,7 @@ from etace.data.labelled import Labelled
 FORCE, CLOSE, TWICE = 50.0, 0.5, 1e-3
 NET_FORCE, NET_PART = 0.1, 0.05
 ENERGY, SPREAD, ENOUGH = 0.5, 12.0, 10
-BONDS, SLOPES = (0.5, 1.6), (0.7, 1.4)
+BONDS, SLOPES = (0.5, 1.5), (0.7, 1.4)
 NEAR, STEPS, CORRELATION = 0.3, 10, 0.95  # Å, an atom moves at most; pairs of frames
 NOBLE = {2, 10, 18, 36, 54, 86}
 BOND_CUTOFF = 5.0  # Å
