@@ -328,6 +328,42 @@ def test_one_atom_with_and_without_a_cell(tmp_path):
     assert "volume" in refused([tmp_path / "free.xyz"], want=("virial",))
 
 
+def test_a_stress_needs_three_periodic_directions(tmp_path):
+    slab = bulk("Cu", cubic=True)
+    slab.pbc = (True, True, False)
+    write(tmp_path / "s.xyz", frozen(slab, energy=-1.0, stress=[1.0] * 6))
+    assert "three directions" in refused([tmp_path / "s.xyz"], want=("energy", "virial"))
+    assert read([tmp_path / "s.xyz"], Keys(stress=""), want=E).structures[0].virial is None
+
+
+def test_the_first_name_of_a_config_type_counts(tmp_path):
+    path = xyz(tmp_path / "a.xyz", "energy=1 group=7 config_type=liquid")
+    assert read([path], want=E).groups == ("liquid",)
+    assert read([path], Keys(group="group"), want=E).groups == ("7",)
+    assert read([path], Keys(group=""), want=E).groups == ("default",)
+
+
+def test_isolated_atoms_need_no_forces(tmp_path):
+    write(tmp_path / "a.xyz", frozen(Atoms("Cu"), energy=0.5))
+    (s,) = read([tmp_path / "a.xyz"]).structures
+    assert (s.energy, s.forces, s.virial) == (0.5, None, None)
+
+
+@pytest.mark.parametrize("lost", [1, 5])
+def test_a_last_number_that_lost_digits_is_no_number(ten, lost):
+    text = ten.read_text().rstrip("\n")
+    ten.write_text(text)
+    assert len(read([ten], want=E).structures) == 10
+    ten.write_text(text[:-lost])
+    assert "cut short" in refused([ten], want=E)
+
+
+def test_rows_by_hand_may_end_without_a_line_break(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text("3\nenergy=1\nH 0.0 0.0 0.00\nH 0.0 0.0 1.00\nH 0.0 1.0 1.5")
+    assert len(read([path], want=E).structures) == 1
+
+
 def test_molecules_without_cells_have_no_virial(tmp_path):
     water = molecule("H2O")
     write(tmp_path / "w.xyz", frozen(water, energy=-14.0, forces=np.zeros((3, 3))))

@@ -67,10 +67,33 @@ def _check(name: str, short: str) -> None:
     try:
         if Path(name).stat().st_size == 0:
             raise DataError(f"{short}: the file is empty")
+        if name.endswith((".xyz", ".extxyz")) and _cut_in_a_row(Path(name)):
+            raise DataError(f"{short}: the file is cut short, within its last line")
         with open(name, "rb"):
             pass
     except OSError as error:
         raise DataError(f"{name}: {(error.strerror or 'cannot be read').lower()}") from None
+
+
+def _cut_in_a_row(path: Path) -> bool:
+    """Whether the last number lacks its end, which still reads as a number.
+
+    Said only where it is sure: no line break at the end, rows above in columns of fixed width, and the
+    last row like them but for a number of eight characters or more that is shorter.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        rows = file.read().split(b"\n")[-3:]
+    first, second, last = (
+        [m.span() for m in re.finditer(rb"\S+", row)] for row in [b""] * (3 - len(rows)) + rows
+    )
+    ends = [
+        [end for _, end in row[1:]] for row in (first, second, last)
+    ]  # symbols stand to the left
+    if not ends[2] or ends[0] != ends[1] or len(ends[2]) != len(ends[1]):
+        return False
+    start, end = second[-1]
+    return ends[2][:-1] == ends[1][:-1] and ends[2][-1] < end and end - start >= 8
 
 
 def _is_database(name: str) -> bool:

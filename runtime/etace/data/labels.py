@@ -7,7 +7,7 @@ frame and put them into a calculator: they are looked for there too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,14 @@ def look(atoms: Any, kind: str, keys: Keys, source: str) -> Label | None:
     return found[0]
 
 
+def config_type(atoms: Any, keys: Keys, source: str) -> str:
+    """The word under the first of the names that is there: `group` may mean something else beside it."""
+    for name in (keys.group,) if keys.group is not None else NAMES["group"]:
+        if label := look(atoms, "group", replace(keys, group=name), source):
+            return str(label.value)
+    return "default"
+
+
 def energy(label: Label, source: str) -> float:
     return float(_numbers(label, (), source))
 
@@ -98,8 +106,11 @@ def virial(label: Label, kind: str, atoms: Any, source: str) -> np.ndarray:
     else:
         raise DataError(f"{source}: {label.where} has {value.size} numbers, not 3 x 3, 9 or 6")
     if kind == "stress":
-        if atoms.cell.rank < 3:
-            raise DataError(f"{source}: {label.where} needs a cell of three vectors for its volume")
+        if atoms.cell.rank < 3 or not atoms.pbc.all():
+            raise DataError(
+                f"{source}: {label.where} needs a volume, so a cell periodic in three directions "
+                '(--stress-key "" goes without)'
+            )
         matrix = -atoms.get_volume() * matrix
     off = np.abs(matrix - matrix.T).max()
     if off > ASYMMETRY * max(np.abs(matrix).max(), 1e-3):

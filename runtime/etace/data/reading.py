@@ -73,6 +73,8 @@ def _file(name: str, index: str, keys: Keys, want: Sequence[str]) -> tuple[list[
             where[kind][place] += 1
     missing = {kind: sum(getattr(s, kind) is None for s in out) for kind in want}
     for kind in want:
+        if kind == "forces" and all(len(s.atoms) == 1 for s in out):
+            continue  # isolated atoms have none
         if missing[kind] == len(out) and _needed(kind, keys):
             flag = f"--{kind}-key" if kind != "virial" else "--virial-key or --stress-key"
             raise DataError(
@@ -112,11 +114,10 @@ def _structure(
         forces, where["forces"] = labels.forces(label, len(atoms), source), label.where
     if "virial" in want and (found := labels.find_virial(atoms, keys, source)):
         virial, where["virial"] = found
-    group = labels.look(atoms, "group", keys, source)
     weight = labels.look(atoms, "weight", keys, source) if keys.weight else None
     factor = 1.0 if weight is None else labels.energy(weight, source)
     if factor < 0:
         raise DataError(f"{source}: its weight is negative, {factor}")
     bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    name = "default" if group is None else str(group.value)
-    return Labelled(bare, energy, forces, virial, name, factor, source), where
+    group = labels.config_type(atoms, keys, source)
+    return Labelled(bare, energy, forces, virial, group, factor, source), where
