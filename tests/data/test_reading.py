@@ -164,6 +164,18 @@ def test_a_key_that_is_given_is_the_only_one(tmp_path):
     )
 
 
+def test_files_may_have_keys_of_their_own(tmp_path):
+    a = xyz(tmp_path / "a.xyz", "energy=1 pbe0=2")
+    b = xyz(tmp_path / "b.xyz", "energy=3 pbe0=4")
+    counts = []
+    data = read([a, b], {"a.xyz": Keys(energy="pbe0")}, E, progress=counts.append)
+    assert [s.energy for s in data.structures] == [2.0, 3.0]
+    assert counts == [1, 2]
+    by_pattern = read([f"{tmp_path}/*.xyz"], {f"{tmp_path}/*.xyz": Keys(energy="pbe0")}, E)
+    assert [s.energy for s in by_pattern.structures] == [2.0, 4.0]
+    assert "c.xyz" in refused([a], {"c.xyz": Keys()}, want=E)
+
+
 def test_labels_in_a_calculator_are_found(tmp_path):
     atoms = frozen(labelled(), energy=-2.0, forces=np.ones((3, 3)))
     write(tmp_path / "a.traj", [atoms, atoms])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,15 @@ KINDS = ("energy", "forces", "virial")
 
 def read(
     files: Sequence[str | Path],
-    keys: Keys = Keys(),  # noqa: B008 (frozen)
+    keys: Keys | Mapping[str, Keys] = Keys(),  # noqa: B008 (frozen)
     want: Sequence[str] = KINDS,
+    progress: Callable[[int], None] | None = None,
 ) -> Dataset:
     """All structures of all files, with the wanted labels.
 
     files: names ASE reads (also `name@0:10`), patterns with * or ? or [, databases (`.db`, URLs)
+    keys: for all files, or for some by name, as given or without folders; the others go by the lists
+    progress: told the number of structures read so far, after each file
 
     Raises DataError, in words: a file that is missing, empty or cut short; one where no structure has
     an energy (or no forces) though wanted; labels that are not finite numbers, of the wrong shape, or
@@ -34,27 +37,42 @@ def read(
     """
     structures: list[Labelled] = []
     found: list[Found] = []
-    for name, index in _expand(files):
-        own, report = _file(name, index, keys, want)
+    used: set[str] = set()
+    for given, name, index in _expand(files):
+        own, report = _file(name, index, _keys_of(keys, (given, name, shown(name)), used), want)
         structures += own
         found.append(report)
+        if progress is not None:
+            progress(len(structures))
+    if not isinstance(keys, Keys) and (unused := sorted(set(keys) - used)):
+        raise DataError(f"keys are given for {', '.join(unused)}, which is none of the files")
     return Dataset(tuple(structures), tuple(found))
 
 
-def _expand(files: Sequence[str | Path]) -> list[tuple[str, str]]:
-    """Names without patterns, and which frames: (`train.xyz`, `0:10`)."""
+def _keys_of(keys: Keys | Mapping[str, Keys], names: Sequence[str], used: set[str]) -> Keys:
+    if isinstance(keys, Keys):
+        return keys
+    for name in names:
+        if name in keys:
+            used.add(name)
+            return keys[name]
+    return Keys()
+
+
+def _expand(files: Sequence[str | Path]) -> list[tuple[str, str, str]]:
+    """As given, name without patterns, which frames: (`*.xyz@0:10`, `train.xyz`, `0:10`)."""
     if isinstance(files, str | Path):
         files = [files]
-    out: list[tuple[str, str]] = []
+    out: list[tuple[str, str, str]] = []
     for file in map(str, files):
         name, index = split(file)
         if "://" in name or os.path.lexists(name) or not any(c in name for c in "*?["):
-            out.append((name, index))
+            out.append((file, name, index))
             continue
         matches = sorted(glob.glob(name))
         if not matches:
             raise DataError(f"{name}: no file is called so")
-        out += [(match, index) for match in matches]
+        out += [(file, match, index) for match in matches]
     if not out:
         raise DataError("no files to read")
     return out
