@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from etacec.cli import check, compile, evaluate, explain, fit, info, plot, run, show
+from etacec.cli import check, compile, data, evaluate, explain, fit, info, plot, run, show
 
 app = typer.Typer(
     name="etace",
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("check")(check.command)
 app.command("compile")(compile.command)
 app.command("show")(show.command)
+app.command("data")(data.command)
 app.command("fit")(fit.command)
 app.command("eval")(evaluate.command)
 app.command("run")(run.command)

@@ -66,6 +66,8 @@ def _file(name: str, keys: Keys, want: Sequence[str]) -> tuple[list[Labelled], F
             where[kind][place] += 1
     missing = {kind: sum(getattr(s, kind) is None for s in out) for kind in want}
     for kind in want:
+        if kind == "forces" and all(len(s.atoms) == 1 for s in out):
+            continue  # isolated atoms have none
         explicit = getattr(keys, kind, None) or (kind == "virial" and keys.stress)
         if missing[kind] == len(out) and (kind != "virial" or explicit):
             there = ", ".join(sorted({k for a in frames for k in labels.present(a)})) or "none"

@@ -10,6 +10,7 @@ import numpy as np
 
 from etace import params
 from etace.data import Dataset, Keys, read
+from etace.data.census import warnings as suspicious
 from etace.errors import RequestError, StructureError
 from etace.fit import repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
@@ -72,6 +73,8 @@ def run(
     test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
     for file in (*train.found, *(test.found if test else ())):
         progress.note(str(file))
+    for line in suspicious(train):
+        progress.note(f"warning: {line}")
     _check_species(model, [*train.structures, *(test.structures if test else ())])
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
