@@ -45,7 +45,8 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     terms = list(zip(map(float, o.factors), c.graph.inputs(node), strict=True))
     readouts = [(f, t) for f, t in terms if _kind(c, t) == "readout"]
     pairs = [(f, t) for f, t in terms if _kind(c, t) == "pair"]
-    onebodies = [(f, t) for f, t in terms if _kind(c, t) == ""]
+    zbls = [(f, t) for f, t in terms if _kind(c, t) == "zbl"]
+    onebodies = [(f, t) for f, t in terms if _kind(c, t) == "onebody"]
     shells = list(dict.fromkeys(c.graph.inputs(t)[0] for _, t in readouts))
     d = lambda suffix: c.names.derived(o.model, suffix)  # noqa: E731
     out = []
@@ -63,17 +64,19 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         w = _times(f, c.weights(t, _readout(c, t).weights))
         own = c.names.derived(t, "PAIR")
         entries.append((t, f"{own}.freeze({w}, {_weights(c, _radial(c, t))})"))
+    entries += [(t, f"{c.names.derived(t, 'ZBL')}.freeze({f!r}, DTYPE)") for f, t in zbls]
     for key, value in entries:
         out += _entry(plain(key), value)
     out += ["    }", "", ""]
     out += [
         f"def {d('block')}(tables, edges, E):",
-        *_block(c, d("PRODUCTS"), shells, pairs, onebodies),
+        *_block(c, d("PRODUCTS"), shells, pairs, [t for _, t in zbls], onebodies),
     ]
-    cutoffs = "CUTOFFS" if shells or pairs else f"np.zeros(({c.n}, {c.n}))"
+    cutoffs = "CUTOFFS" if shells or pairs or zbls else f"np.zeros(({c.n}, {c.n}))"
     made = [(s, _shell_name(c, s)) for s in shells]
     made += [("products of A", d("PRODUCTS"))] if shells else []
     made += [(t, c.names.derived(t, "PAIR")) for _, t in pairs]
+    made += [(t, c.names.derived(t, "ZBL")) for _, t in zbls]
     arguments = f"{d('freeze')}, {d('block')}, {cutoffs}, DTYPE"
     if made:
         arguments += f", {d('PIECES')}"
@@ -88,6 +91,7 @@ def _block(
     products: str,
     shells: list[str],
     pairs: list[tuple[float, str]],
+    zbls: list[str],
     onebodies: list[tuple[float, str]],
 ) -> list[str]:
     """The body of `block`: kernels in the order of the formulas."""
@@ -120,6 +124,8 @@ def _block(
     for _, t in pairs:
         own = c.names.derived(t, "PAIR")
         out.append(f'    E, f = inference.add_pair({own}, tables["{plain(t)}"], edges, E, f)')
+    for t in zbls:
+        out.append(f'    E, f = inference.add_zbl(tables["{plain(t)}"], edges, E, f)')
     total = 'E + tables["one-body"]' if onebodies else "E"
     return [*out, f"    return {total}, f"]
 
@@ -231,7 +237,7 @@ def _times(factor: float, what: str) -> str:
 
 def _kind(c: Context, term: str) -> str:
     o = c.graph.op(term)
-    return o.kind if isinstance(o, op.Readout) else ""
+    return o.kind if isinstance(o, op.Readout) else "zbl" if isinstance(o, op.Zbl) else "onebody"
 
 
 def _readout(c: Context, term: str) -> op.Readout:

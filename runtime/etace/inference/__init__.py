@@ -8,6 +8,7 @@ atoms of one species to energies and edge gradients) in terms of these kernels:
     Products       E_i = sum_a A_a (C1 + C2 A / 2 + C3 (A A) / 3)_a, w = dE_i/dA = C1 + C2 A + C3 (A A)
     edge_gradients f_ij = dE_i/dr_ij = sum w (dR/dr Y r^ + R grad Y)
     add_pair       phi(r) of a pair term, by Chebyshev coefficients
+    add_zbl        the repulsion of nuclei, where a block has atoms so close
 
 No basis function and no per-function array is ever formed, and no derivative is taken by going
 backwards through a graph: the gradient comes first, and the value from Euler's theorem. Forces are
@@ -22,6 +23,7 @@ from etace.inference.form import Inference
 from etace.inference.kernels import (
     add_gradients,
     add_pair,
+    add_zbl,
     edge_gradients,
     harmonics,
     no_gradients,
@@ -39,6 +41,7 @@ __all__ = [
     "Shell",
     "add_gradients",
     "add_pair",
+    "add_zbl",
     "edge_gradients",
     "harmonics",
     "no_gradients",
