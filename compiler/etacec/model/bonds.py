@@ -60,11 +60,14 @@ def _rules(
                 continue
             a, b = sorted(ends)
             for entry in bond.entries:
-                if (
-                    not isinstance(entry, ast.Field)
-                    or entry.argument is not None
-                    or entry.key not in KEYS
-                ):
+                if isinstance(entry, ast.Field) and entry.argument and entry.key in KEYS:
+                    where = entry.argument if entry.kinds else "-".join(ends)
+                    report.add(
+                        "E208", f"`{entry.key}` is not a formula", entry.span,
+                        help=f"write `bond {where} {{ {entry.key} = ... }}`",
+                    )  # fmt: skip
+                    continue
+                if not isinstance(entry, ast.Field) or entry.key not in KEYS:
                     key = (
                         entry.key if isinstance(entry, ast.Field) else type(entry).__name__.lower()
                     )
