@@ -1,142 +1,430 @@
-"""Labels found, checked or refused; the census."""
+"""Labels are found where they stand, in one sign, or refused in one line that names file and frame."""
 
 import gzip
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import read as ase_read
+from ase.db import connect
 from ase.io import write
-from etace.data import Keys, read
-from etace.data.census import census
+from etace.data import Keys, labels, read
 from etace.errors import DataError
-from etacec.cli import app
-from typer.testing import CliRunner
-
-ROOT = Path(__file__).parents[2]
-TRAIN = ROOT / "examples/data/SiO2_EDI_train.xyz"
 
 
-def copper(seed=0):
+def cu(seed=0):
+    """A strained, rattled Cu cell with EMT's energy, forces and stress."""
     atoms = bulk("Cu", cubic=True)
-    atoms.rattle(0.1, seed=seed)
-    return atoms
-
-
-def computed(seed=0):
-    atoms = copper(seed)
+    strain = np.array([[1.02, 0.03, 0.01], [0.03, 0.98, -0.02], [0.01, -0.02, 1.01]])
+    atoms.set_cell(atoms.cell @ strain, scale_atoms=True)
+    atoms.rattle(0.05, seed=seed)
     atoms.calc = EMT()
-    found = {p: atoms.calc.get_property(p, atoms) for p in ("energy", "forces", "stress")}
-    atoms.calc = SinglePointCalculator(atoms, **found)
+    atoms.get_stress()
     return atoms
 
 
-@pytest.mark.parametrize("name", ["a.xyz", "a.xyz.gz", "a.traj", "a.db", "a.json"])
-def test_labels_that_ase_keeps_in_a_calculator(tmp_path, name):
-    path = tmp_path / name
-    write(path, [computed(0), computed(1)])
-    found = read([path])
-    for k, s in enumerate(found.structures):
-        expected = computed(k)
-        assert s.energy == pytest.approx(expected.get_potential_energy())
-        np.testing.assert_allclose(s.forces, expected.get_forces(), atol=1e-7)
-        assert s.atoms.calc is None
-        assert s.source == f"{name}:{k}"
-    assert "stress (calculator), 6 numbers, times -volume" in str(found.found[0])
+def frozen(atoms, **results):
+    copy = atoms.copy()
+    copy.calc = SinglePointCalculator(copy, **results)
+    return copy
 
 
-def test_a_stress_becomes_the_virial_of_a_strain(tmp_path):
-    path = tmp_path / "a.xyz"
-    write(path, computed())
-    (s,) = read([path]).structures
-    numeric = np.zeros((3, 3))
+def by_hand(atoms, step=1e-4):
+    """-dE/dstrain, eV, by differences."""
+    out = np.zeros((3, 3))
     for a in range(3):
         for b in range(3):
+            sides = []
             for sign in (1, -1):
-                atoms, strain = copper(), np.zeros((3, 3))
-                strain[a, b] += 0.5e-4 * sign
-                strain[b, a] += 0.5e-4 * sign
-                atoms.set_cell(atoms.cell @ (np.eye(3) + strain), scale_atoms=True)
-                atoms.calc = EMT()
-                numeric[a, b] -= sign * atoms.get_potential_energy() / 2e-4
-    np.testing.assert_allclose(s.virial, numeric, atol=1e-5)
+                strain = np.eye(3)
+                strain[a, b] += sign * step / 2
+                strain[b, a] += sign * step / 2
+                moved = atoms.copy()
+                moved.set_cell(atoms.cell @ strain, scale_atoms=True)
+                moved.calc = EMT()
+                sides.append(moved.get_potential_energy())
+            out[a, b] = -(sides[0] - sides[1]) / (2 * step)
+    return out
+
+
+def labelled(**info):
+    """Three atoms with the labels asked for and no others."""
+    atoms = Atoms("SiO2", [[0, 0, 0], [1.6, 0, 0], [0, 1.6, 0]], cell=[5, 6, 7], pbc=True)
+    atoms.info.update(info)
+    return atoms
+
+
+def xyz(path, comment, rows=("Si 0 0 0", "O 1.6 0 0"), properties="species:S:1:pos:R:3"):
+    path.write_text(
+        f'{len(rows)}\nLattice="5 0 0 0 6 0 0 0 7" Properties={properties} {comment}\n'
+        + "".join(f"{row}\n" for row in rows)
+    )
+    return path
+
+
+def refused(*args, **kwargs):
+    """The message, which is one line."""
+    with pytest.raises(DataError) as caught:
+        read(*args, **kwargs)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 600
+    return message
+
+
+E = ("energy",)
+
+
+# --- signs -------------------------------------------------------------------------------------
+
+
+def test_the_virial_is_minus_the_derivative_by_strain_whatever_the_file_holds(tmp_path):
+    atoms, volume = cu(), cu().get_volume()
+    true = by_hand(atoms)
+    stress = atoms.get_stress(voigt=False)
+    six = atoms.get_stress()
+    write(tmp_path / "stress.xyz", atoms)
+    write(tmp_path / "stress.traj", atoms)
+    connect(tmp_path / "stress.db").write(atoms)
+    for name in ("stress.xyz", "stress.traj", "stress.db"):
+        data = read([tmp_path / name])
+        assert np.abs(data.structures[0].virial - true).max() < 1e-5 * np.abs(true).max()
+        assert "times -volume" in data.found[0].keys["virial"]
+    forms = {
+        "virial": [-volume * stress, (-volume * stress).ravel(), -volume * six],
+        "stress": [stress, stress.ravel(), six],
+    }
+    for kind, values in forms.items():
+        for k, value in enumerate(values):
+            bare = atoms.copy()
+            bare.info[f"REF_{kind}"] = value
+            write(tmp_path / f"{kind}{k}.xyz", bare)
+            s = read([tmp_path / f"{kind}{k}.xyz"], want=("virial",)).structures[0]
+            assert np.abs(s.virial - true).max() < 1e-5 * np.abs(true).max(), (kind, k)
+
+
+def test_virial_and_stress_must_agree_or_one_is_chosen(tmp_path):
+    atoms = cu()
+    virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
+    good = atoms.copy()
+    good.info.update(virial=virial, stress=atoms.get_stress())
+    write(tmp_path / "good.xyz", good)
+    found = read([tmp_path / "good.xyz"], want=("virial",))
+    assert np.allclose(found.structures[0].virial, virial, rtol=1e-6)
+    assert "virial" in found.found[0].keys["virial"]
+    good.info["virial"] = -virial  # the other sign, as some codes write it
+    write(tmp_path / "bad.xyz", good)
+    message = refused([tmp_path / "bad.xyz"], want=("virial",))
+    assert "bad.xyz:0" in message
+    assert "disagree" in message
+    for keys, sign in ((Keys(virial="virial"), -1), (Keys(stress="stress"), 1)):
+        s = read([tmp_path / "bad.xyz"], keys, want=("virial",)).structures[0]
+        assert np.allclose(s.virial, sign * virial, rtol=1e-6)
+
+
+# --- names -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", labels.NAMES["energy"])
+@pytest.mark.parametrize("change", [str.lower, str.upper, str.title])
+def test_energies_are_found_under_every_name_in_any_case(tmp_path, name, change):
+    xyz(tmp_path / "a.xyz", f"{change(name)}=-3.5")
+    data = read([tmp_path / "a.xyz"], want=E)
+    assert data.structures[0].energy == -3.5
+    assert data.found[0].keys["energy"].lower().startswith(name)
+
+
+@pytest.mark.parametrize("name", labels.NAMES["forces"])
+def test_forces_are_found_under_every_name(tmp_path, name):
+    rows = ("Si 0 0 0 1 2 3", "O 1.6 0 0 -1 -2 -3")
+    xyz(tmp_path / "a.xyz", "", rows, f"species:S:1:pos:R:3:{name.upper()}:R:3")
+    s = read([tmp_path / "a.xyz"], want=("forces",)).structures[0]
+    assert s.forces.tolist() == [[1, 2, 3], [-1, -2, -3]]
+    assert s.energy is None
+
+
+@pytest.mark.parametrize("name", labels.NAMES["group"])
+def test_groups_are_found_under_every_name(tmp_path, name):
+    data = read([xyz(tmp_path / "a.xyz", f"energy=1 {name}=liquid")], want=E)
+    assert data.groups == ("liquid",)
+
+
+def test_a_key_that_is_given_is_the_only_one(tmp_path):
+    path = xyz(tmp_path / "a.xyz", "energy=1 pbe0=2 w=0.5 kind=x")
+    keys = Keys(energy="PBE0", weight="w", group="kind")
+    s = read([path], keys, want=E).structures[0]
+    assert (s.energy, s.weight, s.group) == (2.0, 0.5, "x")
+    assert "energy, kind, pbe0, w" in refused([path], Keys(energy="scf"), want=E)
+    assert "--energy-key" in refused([path], Keys(energy="scf"), want=E)
+    assert read([path], Keys(energy=""), want=E).structures[0].energy is None
+    assert "negative" in refused(
+        [xyz(tmp_path / "b.xyz", "energy=1 w=-1")], keys=Keys(weight="w"), want=E
+    )
+
+
+def test_labels_in_a_calculator_are_found(tmp_path):
+    atoms = frozen(labelled(), energy=-2.0, forces=np.ones((3, 3)))
+    write(tmp_path / "a.traj", [atoms, atoms])
+    connect(tmp_path / "a.db").write(atoms, config_type="bulk")
+    for name, count in (("a.traj", 2), ("a.db", 1)):
+        data = read([tmp_path / name])
+        assert len(data.structures) == count
+        assert data.structures[0].energy == -2.0
+        assert data.structures[0].forces.sum() == 9
+        assert data.structures[0].atoms.calc is None
+        assert data.found[0].keys["energy"] == "energy (calculator)"
+        assert data.found[0].missing["virial"] == count
+    assert read([tmp_path / "a.db"]).groups == ("bulk",)
+
+
+def test_labels_of_a_database_may_be_pairs_and_data(tmp_path):
+    with connect(tmp_path / "a.db") as db:
+        db.write(labelled(), dft_energy=-1.0, data={"dft_forces": np.zeros((3, 3))})
+        db.write(labelled(), dft_energy=-2.0, data={"dft_forces": np.zeros((3, 3))})
+    keep = connect(tmp_path / "a.db")
+    del keep[1]
+    data = read([tmp_path / "a.db"])
+    assert [s.source for s in data.structures] == ["a.db:id=2"]
+    assert data.structures[0].energy == -2.0
+    assert len(read([f"{tmp_path}/a.db@dft_energy<-1.5"]).structures) == 1
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ten(tmp_path):
+    frames = [labelled(energy=float(-k)) for k in range(10)]
+    for atoms in frames:
+        atoms.info["config_type"] = "x"
+    write(tmp_path / "ten.xyz", frames)
+    return tmp_path / "ten.xyz"
 
 
 @pytest.mark.parametrize(
-    ("info", "arrays"),
+    ("index", "numbers"),
     [
-        ({"REF_energy": -1.0}, {"REF_forces": 1}),
-        ({"DFT_Energy": -1.0}, {"force": 1}),
-        ({"total_energy": -1.0}, {"dft_forces": 1}),
+        ("3", [3]), ("-1", [9]), ("-2", [8]), ("0:10", range(10)), ("2:4", [2, 3]), ("::4", [0, 4, 8]),
+        ("1:8:3", [1, 4, 7]), ("-2:", [8, 9]), (":-8", [0, 1]), (":", range(10)), ("8:99", [8, 9]),
+    ],
+)  # fmt: skip
+def test_frames_after_an_at_sign_keep_their_numbers(ten, index, numbers):
+    data = read([f"{ten}@{index}"], want=E)
+    assert [s.source for s in data.structures] == [f"ten.xyz:{k}" for k in numbers]
+    assert [s.energy for s in data.structures] == [-k for k in numbers]
+
+
+@pytest.mark.parametrize("index", ["99", "20:", "x", "1:2:3:4", "::-1", "-20"])
+def test_wrong_indices_are_named(ten, index):
+    assert f"@{index}" in refused([f"{ten}@{index}"], want=E)
+
+
+def test_patterns_compressed_files_and_names_with_an_at_sign(ten):
+    folder = ten.parent
+    with gzip.open(folder / "ten.xyz.gz", "wb") as file:
+        file.write(ten.read_bytes())
+    (folder / "a@2.xyz").write_bytes(ten.read_bytes())
+    (folder / "b[1].xyz").write_bytes(ten.read_bytes())
+    assert len(read([folder / "a@2.xyz"], want=E).structures) == 10
+    assert len(read([folder / "b[1].xyz"], want=E).structures) == 10
+    assert len(read([f"{folder}/ten*"], want=E).structures) == 20
+    both = read([f"{folder}/ten*@:2"], want=E)
+    assert [s.source for s in both.structures] == [
+        "ten.xyz:0", "ten.xyz:1", "ten.xyz.gz:0", "ten.xyz.gz:1"
+    ]  # fmt: skip
+    assert len(read(str(ten), want=E).structures) == 10
+    assert "no file" in refused([f"{folder}/nothing*"], want=E)
+    assert "no files" in refused([], want=E)
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz"])
+def test_compressed_files_hold_the_same(ten, ending):
+    import bz2
+    import lzma
+
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[ending]
+    packed = ten.with_name(f"ten.xyz.{ending}")
+    packed.write_bytes(pack(ten.read_bytes()))
+    assert read([packed], want=E).digest == read([ten], want=E).digest
+    assert read([f"{packed}@-2"], want=E).structures[0].energy == -8
+
+
+def test_the_digest_knows_contents_not_names(ten):
+    first = read([ten], want=E)
+    other = ten.with_name("other.xyz")
+    other.write_bytes(ten.read_bytes())
+    assert read([other], want=E).digest == first.digest
+    for old, new in (
+        ("energy=-3.0", "energy=-3.1"),
+        ("config_type=x", "config_type=y"),
+        ("1.6", "1.7"),
+    ):
+        text = ten.read_text()
+        assert old in text
+        other.write_text(text.replace(old, new, 1))
+        assert read([other], want=E).digest != first.digest
+
+
+# --- what is missing or wrong ------------------------------------------------------------------
+
+
+def test_a_structure_without_a_label_is_counted(tmp_path):
+    write(tmp_path / "a.xyz", [labelled(energy=1.0), labelled(), labelled(energy=2.0)])
+    data = read([tmp_path / "a.xyz"], want=("energy", "virial"))
+    assert data.found[0].missing == {"energy": 1, "virial": 3}
+    assert [s.energy for s in data.structures] == [1.0, None, 2.0]
+    assert "energy from energy (calculator) (missing in 1)" in str(data.found[0])
+
+
+def test_no_labels_at_all_lists_the_keys_there_are(tmp_path):
+    message = refused([xyz(tmp_path / "a.xyz", "scf_energy=1 temperature=300")])
+    assert "a.xyz" in message
+    assert "scf_energy, temperature" in message
+    assert "none" in refused([xyz(tmp_path / "a.xyz", "")])
+    forces = refused([xyz(tmp_path / "a.xyz", "energy=1")])
+    assert "forces" in forces
+    assert "--no-forces" in forces
+
+
+ROWS = ("Si 0 0 0 1 2 3", "O 1.6 0 0 1 2 {}")
+FORCES = "species:S:1:pos:R:3:forces:R:3"
+
+
+@pytest.mark.parametrize(
+    ("comment", "want", "words"),
+    [
+        ("energy=nan", "energy", ["a.xyz:0", "energy", "NaN"]),
+        ("energy=inf", "energy", ["a.xyz:0", "infinite"]),
+        ('energy="1 2 3"', "energy", ["a.xyz:0", "shape [3]"]),
+        ("energy=low", "energy", ["a.xyz:0", "energy", "low"]),
+        ("energy=1 dft_energy=2", "energy", ["a.xyz:0", "differ", "--energy-key", "dft_energy"]),
+        ('REF_virial="1 2 3 4"', "virial", ["a.xyz:0", "4 numbers"]),
+        ('virial="1 9 0 0 1 0 0 0 1"', "virial", ["a.xyz:0", "not symmetric"]),
+        ('virial="1 0 0 0 1 0 0 0 nan"', "virial", ["a.xyz:0", "NaN"]),
+        ("REF_virial=7", "virial", ["a.xyz:0", "1 numbers"]),
+        ('virial="1 2 3 4"', "virial", ["a.xyz", "virial", "9-long"]),
     ],
 )
-def test_names_are_found_in_any_case(tmp_path, info, arrays):
-    atoms = copper()
-    atoms.info |= info
-    for k in arrays:
-        atoms.arrays[k] = np.ones((4, 3))
-    atoms.info["virial"] = np.arange(9.0) // 4 * 0 + 2
-    atoms.info["Config_Type"] = "bulk"
-    write(tmp_path / "a.xyz", atoms)
-    (s,) = read([tmp_path / "a.xyz"]).structures
-    assert (s.energy, s.group) == (-1.0, "bulk")
-    np.testing.assert_array_equal(s.forces, np.ones((4, 3)))
-    np.testing.assert_array_equal(s.virial, np.full((3, 3), 2.0))
+def test_wrong_labels_name_file_frame_and_key(tmp_path, comment, want, words):
+    message = refused([xyz(tmp_path / "a.xyz", comment)], want=(want,))
+    assert all(w in message for w in words), message
 
 
-def test_keys_patterns_slices_and_weights(tmp_path):
-    for k in range(3):
-        atoms = computed(k)
-        atoms.info["mine"], atoms.info["w"] = float(k), 0.5
-        write(tmp_path / f"f{k}.xyz", [atoms, atoms])
-    found = read([str(tmp_path / "f*.xyz")], Keys(energy="mine", weight="w"))
-    assert [s.energy for s in found.structures] == [0, 0, 1, 1, 2, 2]
-    assert {s.weight for s in found.structures} == {0.5}
-    assert len(read([str(tmp_path / "f0.xyz@0:1")]).structures) == 1
-    assert len(census(found).duplicates) == 3
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_forces_that_are_not_finite(tmp_path, value):
+    rows = tuple(r.format(value) for r in ROWS)
+    assert "a.xyz:0" in refused([xyz(tmp_path / "a.xyz", "", rows, FORCES)], want=("forces",))
+    assert "shape" in refused(
+        [xyz(tmp_path / "a.xyz", "", ("Si 0 0 0 1 2",), "species:S:1:pos:R:3:forces:R:2")],
+        want=("forces",),
+    )
 
 
-def refused(tmp_path, frames, message, keys=Keys()):  # noqa: B008
-    path = tmp_path / "bad.xyz"
-    write(path, frames)
-    with pytest.raises(DataError, match=message):
-        read([path], keys)
+def test_equal_duplicates_are_one_label(tmp_path):
+    path = xyz(tmp_path / "a.xyz", "energy=1.5 DFT_energy=1.5 Energy=1.5")
+    assert read([path], want=E).structures[0].energy == 1.5
 
 
-def test_labels_that_are_refused(tmp_path):
-    none = copper()
-    none.info["colour"] = "red"
-    refused(tmp_path, none, r"no structure has an energy; the keys there are: colour")
-    both = computed()
-    both.info["dft_energy"] = 3.0
-    refused(tmp_path, both, "both there and differ: say which with --energy-key")
-    bad = computed()
-    bad.calc.results["energy"] = np.nan
-    refused(tmp_path, [computed(), bad], r"bad.xyz:1: energy \(calculator\) holds NaN")
-    bad = computed()
-    bad.calc.results["forces"][1, 2] = np.inf
-    refused(tmp_path, bad, "infinite")
-    bad = computed()
-    del bad.calc.results["stress"]
-    bad.info["virial"] = np.array([[1.0, 2, 0], [0, 1, 0], [0, 0, 1]])
-    refused(tmp_path, bad, "not symmetric")
-    del bad.info["virial"]
-    bad.info["dft_virial"] = np.ones(5)
-    refused(tmp_path, bad, "5 numbers, not 3 x 3, 9 or 6")
-    refused(tmp_path, computed(), "no structure has an energy", Keys(energy="e_dft"))
+def test_one_atom_with_and_without_a_cell(tmp_path):
+    write(
+        tmp_path / "cell.xyz", frozen(bulk("Cu"), energy=-3.0, forces=[[0, 0, 0]], stress=[1.0] * 6)
+    )
+    s = read([tmp_path / "cell.xyz"]).structures[0]
+    assert np.allclose(s.virial, -bulk("Cu").get_volume())
+    write(tmp_path / "free.xyz", frozen(Atoms("Cu"), energy=0.5, forces=[[0, 0, 0]]))
+    s = read([tmp_path / "free.xyz"]).structures[0]
+    assert (s.energy, s.virial, s.forces.shape) == (0.5, None, (1, 3))
+    (tmp_path / "free.xyz").write_text('1\nenergy=1 stress="1 0 0 0 1 0 0 0 1"\nCu 0 0 0\n')
+    assert "volume" in refused([tmp_path / "free.xyz"], want=("virial",))
 
 
-def test_one_structure_without_a_label_is_counted(tmp_path):
-    write(tmp_path / "a.xyz", [computed(), copper()])
-    found = read([tmp_path / "a.xyz"])
-    assert found.found[0].missing == {"energy": 1, "forces": 1, "virial": 1}
-    assert found.structures[1].energy is None
-    assert "missing in 1" in str(found.found[0])
+def test_molecules_without_cells_have_no_virial(tmp_path):
+    water = molecule("H2O")
+    write(tmp_path / "w.xyz", frozen(water, energy=-14.0, forces=np.zeros((3, 3))))
+    assert read([tmp_path / "w.xyz"]).structures[0].virial is None
+
+
+@pytest.fixture
+def broken(tmp_path, ten):
+    text = ten.read_text().splitlines(keepends=True)
+    packed = gzip.compress(ten.read_bytes())
+    files = {
+        "empty.xyz": b"",
+        "blank.xyz": b"\n\n",
+        "atoms.xyz": "".join(text[:13]).encode(),
+        "comment.xyz": "".join(text[:12]).encode(),
+        "count.xyz": "".join(text[:11]).encode(),
+        "cut.xyz.gz": packed[: len(packed) // 2],
+        "plain.xyz.gz": ten.read_bytes(),
+        "text.xyz": b"this is no structure\n",
+        "text.txt": b"this is no structure\n",
+        "bytes.xyz": b"\x00\xff\xfe" * 50,
+        "text.db": b"no database at all",
+        "text.traj": b"no trajectory",
+        "none.xyz": b"0\n\n",
+        "nan.xyz": b"1\nenergy=1\nCu 0 nan 0\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("empty.xyz", "empty"),
+        ("blank.xyz", "no structures"),
+        ("atoms.xyz", "after frame 1"),
+        ("comment.xyz", "after frame 1"),
+        ("count.xyz", "cut short"),
+        ("cut.xyz.gz", "cut short"),
+        ("plain.xyz.gz", "gzip"),
+        ("text.xyz", "xyz header"),
+        ("text.txt", "none of its file formats"),
+        ("bytes.xyz", "ASE cannot read it"),
+        ("text.db", "not a database"),
+        ("text.traj", "ASE cannot read it"),
+        ("none.xyz", "no atoms"),
+        ("nan.xyz", "nan.xyz:0"),
+        ("missing.xyz", "no such file"),
+        (".", "folder"),
+    ],
+)
+def test_broken_files_are_named_with_what_is_wrong(broken, name, word):
+    message = refused([broken / name], want=E)
+    assert word in message
+    assert name in message or name == "."
+    assert "Error" not in message
+
+
+def test_real_sets_are_read_as_ase_reads_them(shared):
+    from ase.io import read as ase_read
+
+    for name in ("siox/SiO2_EDI_test.xyz.gz", "mlearn/Mo_test.xyz.gz", "3bpa/train_300K.xyz.gz"):
+        found = read([f"{shared / 'data' / name}@:40"]).structures
+        frames = ase_read(shared / "data" / name, index=":40")
+        assert len(found) == len(frames)
+        for s, atoms in zip(found, frames, strict=True):
+            assert s.atoms == Atoms(atoms)
+            assert s.energy == atoms.get_potential_energy()
+            assert np.array_equal(s.forces, atoms.get_forces())
+            assert "virial" not in atoms.info or np.allclose(
+                s.virial, atoms.info["virial"], atol=1e-12
+            )
+
+
+def test_a_database_server_needs_a_package_and_its_password_stays_secret():
+    pytest.importorskip("ase.db")
+    try:
+        import ase_db_backends  # noqa: F401
+
+        pytest.skip("ase-db-backends is installed")
+    except ImportError:
+        message = refused(["postgresql://me:secret@nowhere.example/frames"])
+    assert "ase-db-backends" in message
+    assert "secret" not in message
 
 
 def test_isolated_atoms_need_no_forces(tmp_path):
@@ -145,60 +433,3 @@ def test_isolated_atoms_need_no_forces(tmp_path):
     write(tmp_path / "a.xyz", atoms)
     (s,) = read([tmp_path / "a.xyz"]).structures
     assert (s.energy, s.forces, s.virial) == (-1.0, None, None)
-
-
-def test_files_that_are_refused(tmp_path):
-    (tmp_path / "empty.xyz").write_text("")
-    (tmp_path / "cut.xyz").write_text(TRAIN.read_text()[:1500])
-    (tmp_path / "noise.xyz").write_bytes(bytes(range(256)))
-    (tmp_path / "cut.xyz.gz").write_bytes(gzip.compress(TRAIN.read_bytes())[:2000])
-    for name, message in {
-        "empty.xyz": "the file is empty",
-        "cut.xyz": "ASE cannot read it",
-        "noise.xyz": "ASE cannot read it",
-        "cut.xyz.gz": "ASE cannot read it",
-        "none.xyz": "no such file",
-        "*.cif": "no file is called so",
-        ".": "a folder",
-    }.items():
-        with pytest.raises(DataError, match=message) as error:
-            read([str(tmp_path / name)])
-        assert "\n" not in str(error.value)
-
-
-def test_a_digest_is_of_the_data_alone(tmp_path):
-    for name, frames in (
-        ("a.xyz", [computed()]), ("b.traj", [computed()]), ("c.xyz", [computed(1)]),
-    ):  # fmt: skip
-        write(tmp_path / name, frames)
-    a, again, c = (read([tmp_path / n]).digest for n in ("a.xyz", "a.xyz", "c.xyz"))
-    assert a == again != c
-
-
-def test_the_census_counts_and_warns(tmp_path):
-    frames = [computed(k) for k in range(12)]
-    frames[3].calc.results["forces"][0] += 80.0
-    frames[5].calc.results["energy"] += 50.0
-    frames[7].positions[1] = frames[7].positions[0] + [0.3, 0, 0]
-    write(tmp_path / "a.xyz", frames)
-    found = census(read([tmp_path / "a.xyz"]))
-    assert (found.structures, found.atoms, found.species) == (12, 48, {"Cu": 48})
-    text = "\n".join(found.warnings)
-    assert "forces above 50 eV/Å in a.xyz:3" in text
-    assert "do not add up to zero in a.xyz:3" in text
-    assert "energies far from those of like composition in a.xyz:5" in text
-    assert "Cu-Cu 0.300 Å apart in a.xyz:7" in text
-    assert not census(read([TRAIN])).warnings
-    far = found.rdf["Cu", "Cu"][-20:].mean()
-    assert far == pytest.approx(1, abs=0.3)
-
-
-def test_the_command(tmp_path):
-    done = CliRunner().invoke(app, ["data", str(TRAIN), "--plot", str(tmp_path / "c.png")])
-    assert done.exit_code == 0, done.output
-    assert "shortest O-Si" in done.stdout
-    assert (tmp_path / "c.png").stat().st_size > 10_000
-    done = CliRunner().invoke(app, ["data", str(TRAIN), "--json"])
-    assert json.loads(done.stdout)["structures"] == len(ase_read(TRAIN, ":"))
-    done = CliRunner().invoke(app, ["data", str(tmp_path / "none.xyz")])
-    assert done.exit_code == 1 and "no such file" in done.stderr

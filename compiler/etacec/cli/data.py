@@ -1,9 +1,8 @@
-"""`etace data`: what labelled structures hold, and what looks wrong with them."""
+"""`etace data`: what labelled structures hold, before a fit."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,77 +15,60 @@ from etacec.cli.fit import key
 def command(
     files: Annotated[
         list[str],
-        typer.Argument(help="Labelled structures, any format ASE reads.", show_default=False),
+        typer.Argument(
+            metavar="FILE...",
+            help="Labelled structures, any format ASE reads; also `a.xyz@0:10` and patterns.",
+            show_default=False,
+        ),
     ],
     energy_key: Annotated[str | None, key("energy")] = None,
     forces_key: Annotated[str | None, key("forces")] = None,
     virial_key: Annotated[str | None, key("virial")] = None,
     stress_key: Annotated[str | None, key("stress")] = None,
     group_key: Annotated[str | None, key("group")] = None,
+    energy: Annotated[bool, typer.Option(help="Energies must be there.")] = True,
+    forces: Annotated[bool, typer.Option(help="Forces must be there.")] = True,
+    virial: Annotated[bool, typer.Option(help="Look for virials and stresses.")] = True,
+    cutoff: Annotated[float, typer.Option(min=0.5, max=20, help="Of distances and g(r), Å.")] = 6.0,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw it: .png, .svg or .pdf.")
+        Path | None, typer.Option(help="Draw energies, forces and g(r): .png, .svg or .pdf.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All numbers, for programs.")] = False,
 ) -> None:
-    """Count, measure and check labelled structures."""
+    """Count, measure and question labelled structures."""
     from etace.data import Keys, read
     from etace.data.census import census
+    from etace.data.census_text import CONVENTION, lines
     from etace.errors import EtaceError
 
-    if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
-        fail(f"--plot draws .png, .svg or .pdf, not `{plot.name}`", 2)
+    if plot is not None:
+        if plot.suffix not in (".png", ".svg", ".pdf"):
+            fail(f"--plot draws .png, .svg or .pdf, not `{plot.name}`", 2)
+        _needs_matplotlib()
     keys = Keys(energy_key, forces_key, virial_key, stress_key, group_key)
+    wanted = {"energy": energy, "forces": forces, "virial": virial}
     try:
-        data = read(files, keys)
-        found = census(data)
-        if as_json:
-            typer.echo(json.dumps(_plain(found), indent=1, ensure_ascii=False))
-        else:
-            for file in data.found:
-                typer.echo(str(file))
-            _print(found)
-        if plot is not None:
-            from etace.report.census import draw
-
-            with replacing(plot) as beside:
-                draw(data, found, beside)
-            typer.echo(f"written: {plot}", err=True)
+        dataset = read(files, keys, tuple(kind for kind, on in wanted.items() if on))
     except EtaceError as error:
         fail(str(error), 1)
+    counted = census(dataset, cutoff)
+    if as_json:
+        from etace.data.census_json import as_dict
+
+        typer.echo(json.dumps(as_dict(counted, dataset), indent=1, ensure_ascii=False))
+    else:
+        found = [str(f) for f in dataset.found]
+        typer.echo("\n".join([*found, CONVENTION, "", *lines(counted)]))
+    if plot is not None:
+        from etace.data.census_plot import draw
+
+        with replacing(plot) as beside:
+            draw(dataset, counted, beside)
+        typer.echo(f"written: {plot}", err=as_json)
 
 
-def _plain(found: Any) -> dict[str, Any]:
-    out = asdict(found)
-    out["shortest"] = {"-".join(p): v for p, v in found.shortest.items()}
-    out["rdf"] = {"-".join(p): v.tolist() for p, v in found.rdf.items()}
-    out["r"] = found.r.tolist()
-    return out
-
-
-def _print(found: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    table = Table(box=None, pad_edge=False)
-    for title in ("config type", "structures", "atoms"):
-        table.add_column(title, justify="left" if title == "config type" else "right")
-    for group, (structures, atoms) in found.groups.items():
-        table.add_row(group, str(structures), str(atoms))
-    table.add_row("all", str(found.structures), str(found.atoms), style="bold")
-    console.print(table)
-    console.print("atoms: " + ", ".join(f"{s} {n}" for s, n in found.species.items()))
-    table = Table(box=None, pad_edge=False)
-    for title in ("per structure", "least", "mean", "most"):
-        table.add_column(title, justify="left" if title == "per structure" else "right")
-    for name, r in found.ranges.items():
-        table.add_row(name, *(f"{x:.6g}" for x in (r.least, r.mean, r.most)))
-    console.print(table)
-    for pair, (r, source) in found.shortest.items():
-        console.print(f"shortest {'-'.join(pair)}: {r:.3f} Å in {source}")
-    for same in found.duplicates[:5]:
-        console.print(f"one structure: {', '.join(same[:6])}")
-    if len(found.duplicates) > 5:
-        console.print(f"... and {len(found.duplicates) - 5} more that occur several times")
-    for line in found.warnings:
-        console.print(f"warning: {line}")
+def _needs_matplotlib() -> Any:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        fail("--plot needs matplotlib: pip install 'etace[plot]'", 2)

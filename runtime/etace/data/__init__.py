@@ -1,6 +1,8 @@
-"""Labelled structures: read from anything ASE reads, their labels found or refused."""
+"""Labelled structures: read from anything ASE reads, their labels found or refused; what they hold."""
 
+from etace.data.census import Census, census
+from etace.data.census_text import warnings
 from etace.data.labelled import Dataset, Found, Keys, Labelled
 from etace.data.reading import read
 
-__all__ = ["Dataset", "Found", "Keys", "Labelled", "read"]
+__all__ = ["Census", "Dataset", "Found", "Keys", "Labelled", "census", "read", "warnings"]

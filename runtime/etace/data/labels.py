@@ -24,6 +24,8 @@ NAMES = {
 }
 HINTS = {"energy": "energ", "forces": "forc", "virial": "viri", "stress": "stress"}
 ASYMMETRY = 1e-3  # of a virial, relative to its largest entry
+DISAGREEMENT = 0.01  # of virial and -stress * volume, relative to the largest entry
+ROUNDING = 0.02  # eV, of a stress written with few digits
 
 # ASE's order of six: xx, yy, zz, yz, xz, xy
 SIX = ((0, 5, 4), (5, 1, 3), (4, 3, 2))
@@ -103,6 +105,32 @@ def virial(label: Label, kind: str, atoms: Any, source: str) -> np.ndarray:
     if off > ASYMMETRY * max(np.abs(matrix).max(), 1e-3):
         raise DataError(f"{source}: {label.where} is not symmetric (off by {off:.3g} eV)")
     return 0.5 * (matrix + matrix.T)
+
+
+def find_virial(atoms: Any, keys: Keys, source: str) -> tuple[np.ndarray, str] | None:
+    """A virial, or a stress times -volume, and where it stood; a key that is given decides between them.
+
+    Raises DataError: both are there and say different things.
+    """
+    kinds: tuple[str, ...] = ("virial", "stress")
+    if bool(keys.virial) != bool(keys.stress):
+        kinds = ("virial",) if keys.virial else ("stress",)
+    found: list[tuple[np.ndarray, str, str]] = []
+    for kind in kinds:
+        if label := look(atoms, kind, keys, source):
+            how = "as it is" if kind == "virial" else "times -volume"
+            place = f"{label.where}, {np.size(label.value)} numbers, {how}"
+            found.append((virial(label, kind, atoms, source), place, label.where))
+    if not found:
+        return None
+    if len(found) == 2:
+        (a, _, first), (b, _, second) = found
+        if np.abs(a - b).max() > DISAGREEMENT * max(np.abs(a).max(), np.abs(b).max()) + ROUNDING:
+            raise DataError(
+                f"{source}: {first} and {second} disagree (traces {a.trace():.5g} and {b.trace():.5g} eV, "
+                f"-dE/dstrain): say which with --virial-key or --stress-key"
+            )
+    return found[0][:2]
 
 
 def _numbers(label: Label, shape: tuple[int, ...], source: str) -> np.ndarray:

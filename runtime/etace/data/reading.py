@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from etace.data import labels
+from etace.data.frames import frames, shown, split
 from etace.data.labelled import Dataset, Found, Keys, Labelled
 from etace.errors import DataError
 
@@ -24,7 +26,7 @@ def read(
 ) -> Dataset:
     """All structures of all files, with the wanted labels.
 
-    files: names ASE reads (also `name@0:10`), patterns with * or ?, URLs of databases
+    files: names ASE reads (also `name@0:10`), patterns with * or ? or [, databases (`.db`, URLs)
 
     Raises DataError, in words: a file that is missing, empty or cut short; one where no structure has
     an energy (or no forces) though wanted; labels that are not finite numbers, of the wrong shape, or
@@ -32,53 +34,64 @@ def read(
     """
     structures: list[Labelled] = []
     found: list[Found] = []
-    for name in _expand(files):
-        own, report = _file(name, keys, want)
+    for name, index in _expand(files):
+        own, report = _file(name, index, keys, want)
         structures += own
         found.append(report)
     return Dataset(tuple(structures), tuple(found))
 
 
-def _expand(files: Sequence[str | Path]) -> list[str]:
-    out: list[str] = []
+def _expand(files: Sequence[str | Path]) -> list[tuple[str, str]]:
+    """Names without patterns, and which frames: (`train.xyz`, `0:10`)."""
+    if isinstance(files, str | Path):
+        files = [files]
+    out: list[tuple[str, str]] = []
     for file in map(str, files):
-        if "://" in file or Path(file).exists() or not any(c in file for c in "*?["):
-            out.append(file)
+        name, index = split(file)
+        if "://" in name or os.path.lexists(name) or not any(c in name for c in "*?["):
+            out.append((name, index))
             continue
-        matches = sorted(glob.glob(file))
+        matches = sorted(glob.glob(name))
         if not matches:
-            raise DataError(f"{file}: no file is called so")
-        out += matches
+            raise DataError(f"{name}: no file is called so")
+        out += [(match, index) for match in matches]
     if not out:
         raise DataError("no files to read")
     return out
 
 
-def _file(name: str, keys: Keys, want: Sequence[str]) -> tuple[list[Labelled], Found]:
-    frames = _frames(name)
-    short = name if "://" in name else Path(name).name
+def _file(name: str, index: str, keys: Keys, want: Sequence[str]) -> tuple[list[Labelled], Found]:
+    short = shown(name) + (f"@{index}" if index else "")
     out: list[Labelled] = []
     where: dict[str, Counter[str]] = {kind: Counter() for kind in want}
-    for k, atoms in enumerate(frames):
-        made, places = _structure(atoms, f"{short}:{k}", keys, want)
+    there: set[str] = set()
+    for source, atoms in frames(name, index):
+        made, places = _structure(atoms, source, keys, want)
         out.append(made)
+        there.update(labels.present(atoms))
         for kind, place in places.items():
             where[kind][place] += 1
     missing = {kind: sum(getattr(s, kind) is None for s in out) for kind in want}
+    alone = all(len(s.atoms) == 1 for s in out)
     for kind in want:
-        if kind == "forces" and all(len(s.atoms) == 1 for s in out):
+        if kind == "forces" and alone:
             continue  # isolated atoms have none
-        explicit = getattr(keys, kind, None) or (kind == "virial" and keys.stress)
-        if missing[kind] == len(out) and (kind != "virial" or explicit):
-            there = ", ".join(sorted({k for a in frames for k in labels.present(a)})) or "none"
+        if missing[kind] == len(out) and _needed(kind, keys):
             flag = f"--{kind}-key" if kind != "virial" else "--virial-key or --stress-key"
             raise DataError(
-                f"{short}: no structure has {_article(kind)}; the keys there are: {there} "
-                f"({flag} names one, --no-{kind} goes without)"
+                f"{short}: no structure has {_article(kind)}; the keys there are: "
+                f"{', '.join(sorted(there)) or 'none'} ({flag} names one, --no-{kind} goes without)"
             )
-    shown = {kind: ", ".join(sorted(where[kind])) for kind in want}
+    places_of = {kind: ", ".join(sorted(where[kind])) for kind in want}
     atoms_in_all = sum(len(s.atoms) for s in out)
-    return out, Found(short, len(out), atoms_in_all, shown, missing)
+    return out, Found(short, len(out), atoms_in_all, places_of, missing)
+
+
+def _needed(kind: str, keys: Keys) -> bool:
+    """A virial only where its key was given; nothing whose key is "", not to be read."""
+    if kind == "virial":
+        return bool(keys.virial or keys.stress)
+    return getattr(keys, kind) != ""
 
 
 def _article(kind: str) -> str:
@@ -100,13 +113,8 @@ def _structure(
         energy, where["energy"] = labels.energy(label, source), label.where
     if "forces" in want and (label := labels.look(atoms, "forces", keys, source)):
         forces, where["forces"] = labels.forces(label, len(atoms), source), label.where
-    if "virial" in want:
-        for kind in ("virial", "stress"):
-            if label := labels.look(atoms, kind, keys, source):
-                virial = labels.virial(label, kind, atoms, source)
-                how = "as it is" if kind == "virial" else "times -volume"
-                where["virial"] = f"{label.where}, {np.size(label.value)} numbers, {how}"
-                break
+    if "virial" in want and (found := labels.find_virial(atoms, keys, source)):
+        virial, where["virial"] = found
     group = labels.look(atoms, "group", keys, source)
     weight = labels.look(atoms, "weight", keys, source) if keys.weight else None
     factor = 1.0 if weight is None else labels.energy(weight, source)
@@ -115,28 +123,3 @@ def _structure(
     bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     name = "default" if group is None else str(group.value)
     return Labelled(bare, energy, forces, virial, name, factor, source), where
-
-
-def _frames(name: str) -> list[Any]:
-    from ase.io import read as ase_read
-
-    path, _, index = name.partition("@")
-    if "://" not in name:
-        if Path(path).is_dir():
-            raise DataError(f"{path}: a folder, not a file")
-        if not Path(path).is_file():
-            raise DataError(f"{path}: no such file")
-        if Path(path).stat().st_size == 0:
-            raise DataError(f"{path}: the file is empty")
-    try:
-        found = ase_read(path if "://" not in name else name, index=index or ":")
-    except ImportError as error:
-        hint = " (install ase-db-backends)" if "://" in name else ""
-        raise DataError(f"{name}: {error}{hint}") from None
-    except Exception as error:  # ASE's readers raise whatever they meet
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise DataError(f"{name}: ASE cannot read it ({reason})") from None
-    frames = found if isinstance(found, list) else [found]
-    if not frames:
-        raise DataError(f"{name}: no structures in it")
-    return frames

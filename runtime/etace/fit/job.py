@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from etace import params
-from etace.data import Dataset, Keys, read
-from etace.data.census import warnings as suspicious
+from etace.data import Dataset, Keys, read, warnings
 from etace.errors import RequestError, StructureError
 from etace.fit import repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
@@ -73,7 +72,7 @@ def run(
     test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
     for file in (*train.found, *(test.found if test else ())):
         progress.note(str(file))
-    for line in suspicious(train):
+    for line in warnings(train):
         progress.note(f"warning: {line}")
     _check_species(model, [*train.structures, *(test.structures if test else ())])
     atoms = sum(len(s.atoms) for s in train.structures)

@@ -1,0 +1,122 @@
+"""A census in words: lines for people, sentences of what is suspicious."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from etace.data import suspicious
+from etace.data.census import Census, Range
+from etace.data.labelled import Dataset
+from etace.data.suspicious import Suspicion
+
+SHOWN = 3  # sources of a suspicion
+TITLES = {
+    "energy": "energy, eV/atom",
+    "force": "|F|, eV/Å",
+    "virial": "virial/3, eV/atom",
+    "volume": "volume, Å³/atom",
+}
+CONVENTION = (
+    "virial: eV, -dE/dstrain, positive under compression; stress: eV/Å³, -virial/volume, as ASE has it; "
+    "six numbers: xx yy zz yz xz xy"
+)
+
+
+def warnings(dataset: Dataset) -> list[str]:
+    """What is suspicious about the data, in sentences; [] if nothing is."""
+    return sentences(suspicious.suspicions(dataset.structures))
+
+
+def lines(census: Census) -> list[str]:
+    """The tables, then what is suspicious."""
+    out = [
+        f"{_count(census.structures, 'structure')}, {_count(census.atoms, 'atom')}, "
+        f"{_count(census.compositions, 'composition')}; "
+        + ", ".join(f"{x} {n}" for x, n in census.species.items())
+    ]
+    rows = [[name, g.structures, g.atoms, *g.labels.values()] for name, g in census.groups.items()]
+    if len(rows) > 1:
+        rows.append(["all", census.structures, census.atoms, *census.labels.values()])
+    out += ["", *_table(["config type", "structures", "atoms", *census.labels], rows)]
+    if census.ranges:
+        titles = ["", "lowest", "median", "highest", "lowest in", "highest in"]
+        out += ["", *_table(titles, [_range(k, r) for k, r in census.ranges.items()])]
+    if census.shortest:
+        rows = [["-".join(x.pair), f"{x.distance:.4f}", x.source] for x in census.shortest]
+        out += ["", *_table(["pair", "shortest, Å", "in"], rows)]
+    out.append("")
+    if census.duplicates:
+        extra = sum(len(group) - 1 for group in census.duplicates)
+        first = ", ".join(census.duplicates[0][:SHOWN])
+        out.append(f"{_count(extra, 'structure')} again that is there already (the first: {first})")
+    else:
+        out.append("no structure is there twice")
+    found = sentences(census.suspicions)
+    return out + ([f"suspicious: {text}" for text in found] or ["nothing suspicious"])
+
+
+def sentences(found: Sequence[Suspicion]) -> list[str]:
+    return [WORDS[x.kind](x) for x in found]
+
+
+WORDS: dict[str, Callable[[Suspicion], str]] = {
+    "forces": lambda x: (
+        f"forces above {suspicious.FORCE:g} eV/Å, up to {x.value:.4g}, in {_where(x)}"
+    ),
+    "net_force": lambda x: (
+        f"forces do not sum to zero, up to {x.value:.3g} eV/Å, in {_where(x)} "
+        "(set to zero on fixed atoms, or of another frame?)"
+    ),
+    "energy": lambda x: (
+        f"energies far off the others of such a composition, up to {x.value:.3g} eV/atom, in {_where(x)}"
+    ),
+    "close": lambda x: (
+        f"atoms closer than {suspicious.CLOSE} Å, down to {x.value:.3g} Å, in {_where(x)}"
+    ),
+    "lists": lambda x: f"neighbours cannot be found in {_where(x)}: {x.detail}",
+    "unit": lambda x: (
+        f"atoms are {x.value:.2g} times as far apart as covalent bonds: are positions and cell in Å? "
+        f"({'bohr would be near 1.9' if x.value > 1 else 'nm would be near 0.1'})"
+    ),
+    "slope": lambda x: (
+        "forces seem to be gradients, of the wrong sign: energies of near frames rise along them"
+        if -1.4 < x.value < -0.7
+        else f"energies of near frames differ by {x.value:.3g} times what their forces say: "
+        "are energies in eV and forces in eV/Å?"
+    ),
+    "twice": lambda x: (
+        f"the same structure with energies that differ by {x.value:.3g} eV/atom: {_where(x)}"
+    ),
+}
+
+
+def _where(x: Suspicion) -> str:
+    first = ", ".join(x.sources[:SHOWN])
+    more = len(x.sources) - SHOWN
+    return f"{first} and {more} more" if more > 0 else first
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _range(name: str, r: Range) -> list[str]:
+    return [TITLES[name], *(f"{x:.4f}" for x in (r.low, r.median, r.high)), r.lowest, r.highest]
+
+
+def _table(titles: list[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Columns of numbers to the right, of words to the left."""
+    cells = [titles, *([str(x) for x in row] for row in rows)]
+    columns = list(zip(*cells, strict=True))
+    right = [all(_is_number(x) for x in column[1:]) for column in columns]
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(
+            x.rjust(w) if r else x.ljust(w) for x, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).removeprefix("-").isdigit()
