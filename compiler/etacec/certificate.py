@@ -30,6 +30,8 @@ def parameters(graph: ModelGraph) -> dict[str, dict[str, int]]:
             out[node] = _row(o.kind, 1, o.functions * n if o.weights.learnable else 0, 0)
         elif isinstance(o, op.SelectConstant):
             out[node] = _row("onebody", 1, n if o.learnable else 0, 0)
+        elif isinstance(o, op.Zbl):
+            out[node] = _row("zbl", 1, 0, 0)
     return out
 
 

@@ -99,7 +99,7 @@ A radial without an index l may stand alone.
 wrong: factors = R + Y
 right: factors = R * Y""",
     "E217": """There is no block of this name and of the kind that is needed here.
-Readouts read a basis, pairs a radial, models add readouts, pairs and onebodies.
+Readouts read a basis, pairs a radial; models add readouts, pairs, onebodies and zbls.
 wrong: model m = B
 right: readout V { from = B } / model m = V""",
     "E218": """A product has several factors, each with its own n and l: say which is meant.
@@ -191,6 +191,9 @@ right: radial R2[n in 1..6] { ... } / pair V2 { from = R2 }""",
     "E413": """The radial does not vanish at a cutoff, or jumps at an inner radius: so does the energy.
 wrong: envelope(y) = 1
 right: envelope(y) = (1 - y^2)^2""",
+    "E414": """The lengths of a zbl block must satisfy 0 <= inner < outer <= rcut, for every bond.
+wrong: bond *-* { rcut = 5 Å } / zbl core { outer = 6 Å }
+right: bond *-* { rcut = 5 Å } / zbl core { outer = 1.2 Å }""",
     # ------------------------------------------------------------ E5: files and use
     "E501": """The first line of a file names the language and its version.
 right: etace 1""",

@@ -53,8 +53,9 @@ species {", ".join(elements)}
 
 bond *-* {{ rin = 0.0 Å, r0 = bond_length, rcut = {_cutoff(elements)} }}
 onebody E0 {{ {e0} }}
+zbl core {{ }}
 use ace1 as ace {{ max_order = {order}, totaldegree = [{listed}] }}
-model potential = E0 + ace.two_body + ace.many_body
+model potential = E0 + core + ace.two_body + ace.many_body
 """
 
 

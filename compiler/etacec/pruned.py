@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from etace.errors import RequestError
 from etace.model import Model, from_compilation
-from etace.potential import Constant, Linear
+from etace.potential import Linear
 
 from etacec.coupling import cache_folder
 from etacec.model.files import Files
 from etacec.model.resolve import resolve
-from etacec.model.spec import OneBody, Readout, Spec, Weights
+from etacec.model.spec import Readout, Spec, Weights
 from etacec.model.write import Choice, Product, flat_names, written
 from etacec.pipeline import compile_text
 from etacec.syntax.parse import parse
@@ -121,7 +121,7 @@ def _sources(readers: Sequence[Readout]) -> set[str]:
     return {p.source for p in readers}
 
 
-def _products(term: Linear | Constant, needed: np.ndarray) -> list[Product]:
+def _products(term: object, needed: np.ndarray) -> list[Product]:
     """Of the functions with needed = True, from their names."""
     assert isinstance(term, Linear)
     return [_product(label) for label, n in zip(term.labels, needed, strict=True) if n]
@@ -135,7 +135,7 @@ def _product(label: str) -> Product:
 
 def _there(spec: Spec, model: Model, choice: Choice) -> np.ndarray:
     """[P], which linear parameters the smaller spec has."""
-    readouts = {p.name: p for p in spec.potentials if not isinstance(p, OneBody)}
+    readouts = {p.name: p for p in spec.potentials if isinstance(p, Readout)}
     channels = {r.name: r.channels for r in spec.radials}
     parts = []
     for term in model.potential.terms:

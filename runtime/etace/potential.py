@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -71,6 +71,15 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """A term without parameters, such as a zbl: no columns, all of it in what is fixed."""
+
+    block: str
+    factor: float
+    learnable: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
 class LinearParameter:
     """One linear parameter: its place is its index in `Potential.linear_parameters`."""
 
@@ -95,7 +104,7 @@ class Potential:
     species: tuple[str, ...]
     cutoffs: np.ndarray
     dtype: str
-    terms: tuple[Linear | Constant, ...]
+    terms: tuple[Linear | Constant | Fixed, ...]
     blocks: Mapping[str, Mapping[str, tuple[int, ...]]]
     starts: Callable[[int], dict[str, dict[str, np.ndarray]]]
     sites: Callable[[Params, AtomGraph], jax.Array]
@@ -248,7 +257,7 @@ class Potential:
 
     @property
     def _open(self) -> list[Linear | Constant]:
-        found = [t for t in self.terms if t.learnable]
+        found = [t for t in self.terms if not isinstance(t, Fixed) and t.learnable]
         if not found:
             raise ParameterError(f"model `{self.name}` has no linear parameters")
         return found
@@ -267,7 +276,7 @@ class Potential:
         return term.factor * graph.per_structure(columns)
 
 
-def _array(term: Linear | Constant) -> str:
+def _array(term: Linear | Constant | Fixed) -> str:
     return "weights" if isinstance(term, Linear) else "energies"
 
 

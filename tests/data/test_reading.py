@@ -251,6 +251,18 @@ def test_patterns_compressed_files_and_names_with_an_at_sign(ten):
     assert "no files" in refused([], want=E)
 
 
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz"])
+def test_compressed_files_hold_the_same(ten, ending):
+    import bz2
+    import lzma
+
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[ending]
+    packed = ten.with_name(f"ten.xyz.{ending}")
+    packed.write_bytes(pack(ten.read_bytes()))
+    assert read([packed], want=E).digest == read([ten], want=E).digest
+    assert read([f"{packed}@-2"], want=E).structures[0].energy == -8
+
+
 def test_the_digest_knows_contents_not_names(ten):
     first = read([ten], want=E)
     other = ten.with_name("other.xyz")
@@ -355,12 +367,6 @@ def test_the_first_name_of_a_config_type_counts(tmp_path):
     assert read([path], Keys(group=""), want=E).groups == ("default",)
 
 
-def test_isolated_atoms_need_no_forces(tmp_path):
-    write(tmp_path / "a.xyz", frozen(Atoms("Cu"), energy=0.5))
-    (s,) = read([tmp_path / "a.xyz"]).structures
-    assert (s.energy, s.forces, s.virial) == (0.5, None, None)
-
-
 @pytest.mark.parametrize("lost", [1, 5])
 def test_a_last_number_that_lost_digits_is_no_number(ten, lost):
     text = ten.read_text().rstrip("\n")
@@ -435,6 +441,22 @@ def test_broken_files_are_named_with_what_is_wrong(broken, name, word):
     assert "Error" not in message
 
 
+def test_real_sets_are_read_as_ase_reads_them(shared):
+    from ase.io import read as ase_read
+
+    for name in ("siox/SiO2_EDI_test.xyz.gz", "mlearn/Mo_test.xyz.gz", "3bpa/train_300K.xyz.gz"):
+        found = read([f"{shared / 'data' / name}@:40"]).structures
+        frames = ase_read(shared / "data" / name, index=":40")
+        assert len(found) == len(frames)
+        for s, atoms in zip(found, frames, strict=True):
+            assert s.atoms == Atoms(atoms)
+            assert s.energy == atoms.get_potential_energy()
+            assert np.array_equal(s.forces, atoms.get_forces())
+            assert "virial" not in atoms.info or np.allclose(
+                s.virial, atoms.info["virial"], atol=1e-12
+            )
+
+
 def test_a_database_server_needs_a_package_and_its_password_stays_secret():
     pytest.importorskip("ase.db")
     try:
@@ -445,3 +467,11 @@ def test_a_database_server_needs_a_package_and_its_password_stays_secret():
         message = refused(["postgresql://me:secret@nowhere.example/frames"])
     assert "ase-db-backends" in message
     assert "secret" not in message
+
+
+def test_isolated_atoms_need_no_forces(tmp_path):
+    atoms = Atoms("Si")
+    atoms.info["energy"] = -1.0
+    write(tmp_path / "a.xyz", atoms)
+    (s,) = read([tmp_path / "a.xyz"]).structures
+    assert (s.energy, s.forces, s.virial) == (-1.0, None, None)

@@ -61,6 +61,18 @@ readout V { from = B, weights = learnable(init = normal(0.1)) }
 onebody E0 { Si = -1 eV, O = -2 eV }
 model order5 = E0 + V
 """,
+    # a repulsive core that reaches to the neighbours of the crystals of the tests
+    "zbl": HEAD
+    + "bond *-* { rcut = 4 Å }\n"
+    + RADIAL
+    + """
+zbl repulsion { inner = 0.5 * bond.r0, outer = 3.2 Å, outer(O-O) = 2.9 Å }
+basis B { factors = R * Y, order = 1..2
+  where sum(n + 1.5 * l) <= 6 }
+readout V { from = B }
+onebody E0 { Si = -1 eV, O = -2 eV }
+model m = E0 + 0.5 * repulsion + V
+""",
     # without harmonics; Chebyshev and monomials; frozen random radials
     "scalar": HEAD
     + """

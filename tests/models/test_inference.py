@@ -89,7 +89,7 @@ def test_bases_share_products_and_orders_go_up_to_six(text):
     agree(c, atoms, evaluate(c, atoms))
 
 
-@pytest.mark.parametrize("name", ["si_o", "bonds"])
+@pytest.mark.parametrize("name", ["si_o", "bonds", "zbl"])
 @pytest.mark.parametrize("cores", [2, 3])
 def test_the_number_of_parts_changes_nothing(name, cores, monkeypatch):
     """Bit for bit in energies and forces; the virial is summed in another order."""
@@ -130,7 +130,7 @@ print(abs(a.forces - b.forces).max() < 1e-13 * abs(a.forces).max())
     assert found.stdout.strip() == "True", found.stderr
 
 
-@pytest.mark.parametrize("name", ["si_o", "bonds", "order5"])
+@pytest.mark.parametrize("name", ["si_o", "bonds", "order5", "zbl"])
 def test_an_accelerators_schedule_gives_the_same(name):
     c = case(name)
     atoms = crystal(c).repeat((2, 2, 1))

@@ -227,7 +227,7 @@ def test_site_basis_and_weights_give_the_site_energies(model):
     assert np.allclose((total + bare)[mask], sites[mask], rtol=0, atol=1e-11 * model.scale(atoms))
 
 
-@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "si_ace_small"]))
+@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "zbl", "si_ace_small"]))
 def test_padding_and_batching_change_nothing(name):
     model = case(name)
     atoms = [crystal(model, seed=k).repeat((k + 1, 1, 1)) for k in range(3)]
@@ -248,7 +248,7 @@ def test_padding_and_batching_change_nothing(name):
         assert abs(float(other.energy) - float(singles[0].energy)) < 1e-12 * scale
 
 
-@pytest.mark.parametrize("name", some(["scratch", "bonds"]))
+@pytest.mark.parametrize("name", some(["scratch", "bonds", "zbl"]))
 def test_all_of_it_can_be_differentiated_by_jax(name):
     model = case(name)
     atoms = crystal(model)
@@ -282,7 +282,7 @@ def test_all_of_it_can_be_differentiated_by_jax(name):
 
 
 @pytest.mark.parametrize(
-    "name", some(["si_o", "scratch", "bonds", "order5", "scalar", "si_ace_small"])
+    "name", some(["si_o", "scratch", "bonds", "order5", "scalar", "zbl", "si_ace_small"])
 )
 def test_float32_is_within_rounding_of_float64(name, form):
     """Errors in units of eps * (sum of |terms| of the linear sum): 64 for E, 512 per Å for F and V."""

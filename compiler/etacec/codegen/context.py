@@ -42,8 +42,10 @@ class Context:
         self.models = [found[m] for m in graph.models]
         self.names = Names([*blocks, *(o.model for _, o in self.models)])
         self.tables: list[str] = []
-        transforms = [o for _, o in graph.of(op.Transform)]
-        self.bonds = transforms[0].bonds if transforms else ()
+        every = [o.bonds for _, o in graph.of(op.Transform)] + [
+            o.bonds for _, o in graph.of(op.Zbl)
+        ]
+        self.bonds = every[0] if every else ()
 
     def weights(self, node: str, w: Weights) -> str:
         """Where a function finds the weights of a block."""

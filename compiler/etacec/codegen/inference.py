@@ -45,7 +45,8 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     terms = list(zip(map(float, o.factors), c.graph.inputs(node), strict=True))
     readouts = [(f, t) for f, t in terms if _kind(c, t) == "readout"]
     pairs = [(f, t) for f, t in terms if _kind(c, t) == "pair"]
-    onebodies = [(f, t) for f, t in terms if _kind(c, t) == ""]
+    zbls = [(f, t) for f, t in terms if _kind(c, t) == "zbl"]
+    onebodies = [(f, t) for f, t in terms if _kind(c, t) == "onebody"]
     shells = list(dict.fromkeys(c.graph.inputs(t)[0] for _, t in readouts))
     d = lambda suffix: c.names.derived(o.model, suffix)  # noqa: E731
     out = []
@@ -63,6 +64,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         w = _times(f, c.weights(t, _readout(c, t).weights))
         own = c.names.derived(t, "PAIR")
         entries.append((t, f"{own}.freeze({w}, {_weights(c, _radial(c, t))})"))
+    entries += [(t, f"{c.names.derived(t, 'ZBL')}.freeze({f!r}, DTYPE)") for f, t in zbls]
     for key, value in entries:
         out += _entry(plain(key), value)
     out += ["    }"]
@@ -73,17 +75,21 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
             f"def {d('products')}(tables, features, E):",
             _products_of(d("PRODUCTS"), names, onebodies),
         ),
-        (f"def {d('gradients')}(tables, edges, features, E, w):", _gradients(c, names, pairs)),
+        (
+            f"def {d('gradients')}(tables, edges, features, E, w):",
+            _gradients(c, names, pairs, zbls),
+        ),
         (
             f"def {d('values')}(tables, edges, features, E):",
-            _values(c, d("PRODUCTS"), names, pairs, onebodies),
+            _values(c, d("PRODUCTS"), names, pairs, zbls, onebodies),
         ),
     ):
         out += ["", "", head, *body]
-    cutoffs = "CUTOFFS" if shells or pairs else f"np.zeros(({c.n}, {c.n}))"
+    cutoffs = "CUTOFFS" if shells or pairs or zbls else f"np.zeros(({c.n}, {c.n}))"
     made = [(s, _shell_name(c, s)) for s in shells]
     made += [("products of A", d("PRODUCTS"))] if shells else []
     made += [(t, c.names.derived(t, "PAIR")) for _, t in pairs]
+    made += [(t, c.names.derived(t, "ZBL")) for _, t in zbls]
     functions = ", ".join(d(x) for x in ("freeze", "features", "products", "gradients", "values"))
     arguments = f"{functions}, {cutoffs}, DTYPE"
     if made:
@@ -143,7 +149,10 @@ def _products_of(
 
 
 def _gradients(
-    c: Context, names: dict[str, tuple[str, str, str]], pairs: list[tuple[float, str]]
+    c: Context,
+    names: dict[str, tuple[str, str, str]],
+    pairs: list[tuple[float, str]],
+    zbls: list[tuple[float, str]],
 ) -> list[str]:
     """What is done edge by edge: gradients of A times w, and pairs."""
     out = ['    """E_i with the energies of pairs, and dE_i/dr_ij of the edges."""']
@@ -161,6 +170,8 @@ def _gradients(
     for _, t in pairs:
         own = c.names.derived(t, "PAIR")
         out.append(f'    E, f = inference.add_pair({own}, tables["{plain(t)}"], edges, E, f)')
+    for _, t in zbls:
+        out.append(f'    E, f = inference.add_zbl(tables["{plain(t)}"], edges, E, f)')
     return [*out, "    return E, f"]
 
 
@@ -169,6 +180,7 @@ def _values(
     products: str,
     names: dict[str, tuple[str, str, str]],
     pairs: list[tuple[float, str]],
+    zbls: list[tuple[float, str]],
     onebodies: list[tuple[float, str]],
 ) -> list[str]:
     """The same without gradients, for many readouts at once."""
@@ -182,6 +194,8 @@ def _values(
     for _, t in pairs:
         own = c.names.derived(t, "PAIR")
         out.append(f'    E = E + inference.pair_values({own}, tables["{plain(t)}"], edges)')
+    for _, t in zbls:
+        out.append(f'    E = E + inference.zbl_values(tables["{plain(t)}"], edges)')
     total = 'E + tables["one-body"][:, None]' if onebodies else "E"
     return [*out, f"    return {total}"]
 
@@ -293,7 +307,7 @@ def _times(factor: float, what: str) -> str:
 
 def _kind(c: Context, term: str) -> str:
     o = c.graph.op(term)
-    return o.kind if isinstance(o, op.Readout) else ""
+    return o.kind if isinstance(o, op.Readout) else "zbl" if isinstance(o, op.Zbl) else "onebody"
 
 
 def _readout(c: Context, term: str) -> op.Readout:

@@ -26,6 +26,8 @@ def generate(
         body += bases.basis(c, node, couple)
     for node, constant in graph.of(op.SelectConstant):
         body += potentials.onebody(c, node, constant)
+    for node, zbl in graph.of(op.Zbl):
+        body += potentials.zbl(c, node, zbl)
     for node, readout in graph.of(op.Readout):
         body += potentials.readout(c, node, readout)
     body += starts.init(c)
@@ -70,9 +72,9 @@ def _head(c: Context, h: Header, body: str) -> list[str]:
             if f"{m.split()[-1]}." in body
         ],
         "",
-        f"from etace import {_used(('angular', 'bonds', 'inference', 'radial', 'tensor'), body + ('bonds.' if c.bonds else ''), '.')}",
+        f"from etace import {_used(('angular', 'bonds', 'inference', 'radial', 'repulsion', 'tensor'), body + ('bonds.' if c.bonds else ''), '.')}",
         *(["from etace import params as starts"] if "starts." in body else []),
-        f"from etace.potential import {_used(('Constant', 'Linear', 'Potential'), body, '(')}",
+        f"from etace.potential import {_used(('Constant', 'Fixed', 'Linear', 'Potential'), body, '(')}",
         "",
         f'DTYPE = "{c.dtype}"',
         f"SPECIES = {strings(c.graph.species)}",

@@ -8,9 +8,9 @@ import unicodedata
 
 RESERVED = frozenset(
     """
-    AtomGraph BOND_R0 BOND_RCUT BOND_RIN Constant CUTOFFS DTYPE E Linear MODELS NO_CUTOFFS Potential
+    AtomGraph BOND_R0 BOND_RCUT BOND_RIN Constant CUTOFFS DTYPE E Fixed Linear MODELS NO_CUTOFFS Potential
     SPECIES angular annotations bonds channels edges f features graph inference init jax jnp np params
-    r radial rho starts tables tensor w y
+    r radial repulsion rho starts tables tensor w y
     """.split()
 )
 

@@ -1,16 +1,18 @@
-"""Onebodies, readouts and pairs, and the models that add them."""
+"""Onebodies, zbls, readouts and pairs, and the models that add them."""
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import networkx as nx
 
 from etacec.codegen import inference
-from etacec.codegen.context import Context, call, comment, plain, section, strings
+from etacec.codegen.context import Context, call, comment, floats, plain, section, strings
 from etacec.codegen.starts import learnable
-from etacec.codegen.tables import tuple_text
+from etacec.codegen.tables import WIDTH, tuple_text
 from etacec.ir import nodes as op
+from etacec.model.elements import SYMBOLS
 
 
 def onebody(c: Context, node: str, o: op.SelectConstant) -> list[str]:
@@ -26,6 +28,24 @@ def onebody(c: Context, node: str, o: op.SelectConstant) -> list[str]:
         f"def {name}(params, graph):",
         f'    """{name}[Z_i]: [atoms], eV."""',
         f"    return tensor.constant({energies}, graph)",
+    ]
+
+
+def zbl(c: Context, node: str, o: op.Zbl) -> list[str]:
+    name, table = c.names[node], c.names.derived(node, "ZBL")
+    charges = [SYMBOLS.index(s) + 1 for s in c.graph.species]
+    return [
+        *section(f"zbl {plain(node)}", o.doc),
+        f"{table} = repulsion.Zbl(",
+        f"    charges={tuple_text(charges)},",
+        f"    inner=bonds.by_pair({floats(o.inner)}, {c.n}, DTYPE),",
+        f"    outer=bonds.by_pair({floats(o.outer)}, {c.n}, DTYPE),",
+        ")",
+        "",
+        "",
+        f"def {name}(params, graph):",
+        '    """1/2 sum over j of the screened repulsion of the nuclei, ending at outer: [atoms], eV."""',
+        f"    return repulsion.energies({table}, graph)",
     ]
 
 
@@ -69,7 +89,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     out += [
         f"def {sites}(params, graph):",
         f'    """{text}: [atoms], eV."""',
-        f"    return {called}",
+        *_returned(called),
         *inference.model(c, node, o),
         "",
         "",
@@ -77,7 +97,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         f'    name="{plain(o.model)}",',
         "    species=SPECIES,",
     ]
-    edges = any(isinstance(c.graph.op(t), op.Readout) for _, t in terms)
+    edges = any(isinstance(c.graph.op(t), op.Readout | op.Zbl) for _, t in terms)
     out.append("    cutoffs=CUTOFFS," if edges else f"    cutoffs=np.zeros(({c.n}, {c.n})),")
     out += ["    dtype=DTYPE,", "    terms=("]
     for factor, t in terms:
@@ -99,6 +119,8 @@ def _term(c: Context, node: str, factor: float) -> list[str]:
     o = c.graph.op(node)
     if isinstance(o, op.SelectConstant):
         return [f'        Constant("{node}", {factor!r}, learnable={o.learnable}),']
+    if isinstance(o, op.Zbl):
+        return [f'        Fixed("{node}", {factor!r}),']
     assert isinstance(o, op.Readout)
     (source,) = c.graph.inputs(node)
     if o.kind == "pair":
@@ -152,6 +174,15 @@ def _shapes(c: Context, terms: list[str]) -> list[str]:
         if constant.learnable and node in needed:
             out.append(f'"{node}": {{"energies": ({c.n},)}},')
     return out
+
+
+def _returned(total: str) -> list[str]:
+    """`return` of a sum, broken into lines as ruff does."""
+    one = f"    return {total}"
+    if len(one) <= WIDTH:
+        return [one]
+    lines = re.sub(r" ([+-]) ", r"\n        \1 ", total).split("\n")
+    return ["    return (", f"        {lines[0]}", *lines[1:], "    )"]
 
 
 def _sum(terms: list[tuple[Fraction, str]]) -> str:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from etacec.formula.nodes import ONE, TWO, Const, Fn, Node, Var, add, const, div, mul, power, sub
 
 R, Y = Var("r"), Var("y")
+INNER, OUTER = Var("inner"), Var("outer")
 RIN, R0, RCUT = Var("bond.rin"), Var("bond.r0"), Var("bond.rcut")
 
 
@@ -74,6 +75,13 @@ def inverse_power_shifted(p: Fraction) -> Node:
     t, tc = div(R, R0), div(RCUT, R0)
     value = sub(power(t, Const(-p)), power(tc, Const(-p)))
     return add(value, mul(mul(Const(p), power(tc, Const(-p - 1))), sub(t, tc)))
+
+
+def switch() -> Node:
+    """1 - 10 t^3 + 15 t^4 - 6 t^5, t = (r - inner) / (outer - inner): how a zbl ends, from 1 to 0."""
+    t = div(sub(R, INNER), sub(OUTER, INNER))
+    inside = add(sub(const(10), mul(const(15), t)), mul(const(6), power(t, const(2))))
+    return sub(ONE, mul(power(t, const(3)), inside))
 
 
 def whole(value: Fraction, name: str) -> int:

@@ -18,7 +18,9 @@ from etacec.ir.nodes import (
     SelectLinear,
     Total,
     Transform,
+    Zbl,
 )
+from etacec.model import spec as model
 from etacec.model.spec import Basis, OneBody, Radial, Spec
 
 Nodes = dict[str, tuple[Op, tuple[str, ...]]]
@@ -35,6 +37,9 @@ def lower(spec: Spec) -> ModelGraph:
     for p in spec.potentials:
         if isinstance(p, OneBody):
             nodes[p.name] = (SelectConstant(p.name, p.energies, p.learnable, p.doc), ())
+            continue
+        if isinstance(p, model.Zbl):
+            nodes[p.name] = (Zbl(p.name, p.inner, p.outer, spec.bonds, p.doc), ("distance",))
             continue
         source = p.source
         functions = 0

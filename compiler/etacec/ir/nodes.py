@@ -147,6 +147,20 @@ class SelectConstant:
 
 
 @dataclass(frozen=True)
+class Zbl:
+    """E_i = 1/2 sum_j V(r_ij), the repulsion of screened nuclei: [N], eV. Input: distance.
+
+    inner, outer: Å, as `bonds`, between which V is switched off
+    """
+
+    block: str
+    inner: tuple[Fraction, ...]
+    outer: tuple[Fraction, ...]
+    bonds: tuple[BondLengths, ...]
+    doc: str = ""
+
+
+@dataclass(frozen=True)
 class Total:
     """sum of factor * term: [N], eV. Inputs: the terms."""
 
@@ -169,5 +183,6 @@ Op: TypeAlias = (
     | Couple
     | Readout
     | SelectConstant
+    | Zbl
     | Total
 )

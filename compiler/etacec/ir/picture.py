@@ -26,6 +26,7 @@ COLOURS = {
     op.Couple: "#97cf88",
     op.Readout: "#fde4b8",
     op.SelectConstant: "#fde4b8",
+    op.Zbl: "#fde4b8",
     op.Total: "#f7c0b3",
 }
 

@@ -49,6 +49,11 @@ def describe(o: op.Op) -> str:
         case op.SelectConstant():
             values = ", ".join(f"{float(e):g}" for e in o.energies)
             return f"{'learnable' if o.learnable else 'frozen'} {values} eV"
+        case op.Zbl():
+            spans = {
+                f"{float(a):.4g} to {float(b):.4g}" for a, b in zip(o.inner, o.outer, strict=True)
+            }
+            return f"1/2 sum over neighbours, ZBL, switched off over {', '.join(sorted(spans))} Å"
         case op.Total():
             return "sum of potentials"
     raise AssertionError(o)

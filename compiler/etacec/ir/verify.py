@@ -22,6 +22,7 @@ _INPUTS: dict[type, tuple[type | tuple[type, ...], ...]] = {
     op.Couple: ((op.Products, op.Candidates),),
     op.Readout: ((op.Couple, op.Pool),),
     op.SelectConstant: (),
+    op.Zbl: (op.Distance,),
 }
 
 
@@ -46,7 +47,7 @@ def verify(graph: ModelGraph, stage: str) -> ModelGraph:
                 f"`{node}` has {len(inputs)} terms, {len(o.factors)} factors",
             )
             demand(
-                all(isinstance(k, op.Readout | op.SelectConstant) for k in kinds),
+                all(isinstance(k, op.Readout | op.SelectConstant | op.Zbl) for k in kinds),
                 f"`{node}` adds no energies",
             )
         elif isinstance(o, op.Pool):

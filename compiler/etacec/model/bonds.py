@@ -18,7 +18,9 @@ DEFAULT_RCUT = Fraction(5, 2)  # times r0
 
 
 @dataclass(frozen=True)
-class _Rule:
+class Rule:
+    """One line that sets a length. depth: of its file, 0 for the root; stars: of its two kinds"""
+
     depth: int
     stars: int
     expr: ast.Expr
@@ -42,9 +44,9 @@ def bonds(root: Unit, species: tuple[str, ...], report: Report) -> tuple[BondLen
 
 def _rules(
     root: Unit, species: tuple[str, ...], report: Report
-) -> dict[tuple[str, str, str], list[_Rule]]:
+) -> dict[tuple[str, str, str], list[Rule]]:
     """(kind, kind, key) -> the rules that set it; kinds sorted, `*` first."""
-    rules: dict[tuple[str, str, str], list[_Rule]] = {}
+    rules: dict[tuple[str, str, str], list[Rule]] = {}
     for unit in root.all():
         for bond in unit.of(ast.Bond):
             ends = [k.name for k in bond.kinds]
@@ -58,11 +60,14 @@ def _rules(
                 continue
             a, b = sorted(ends)
             for entry in bond.entries:
-                if (
-                    not isinstance(entry, ast.Field)
-                    or entry.argument is not None
-                    or entry.key not in KEYS
-                ):
+                if isinstance(entry, ast.Field) and entry.argument and entry.key in KEYS:
+                    where = entry.argument if entry.kinds else "-".join(ends)
+                    report.add(
+                        "E208", f"`{entry.key}` is not a formula", entry.span,
+                        help=f"write `bond {where} {{ {entry.key} = ... }}`",
+                    )  # fmt: skip
+                    continue
+                if not isinstance(entry, ast.Field) or entry.key not in KEYS:
                     key = (
                         entry.key if isinstance(entry, ast.Field) else type(entry).__name__.lower()
                     )
@@ -71,7 +76,7 @@ def _rules(
                         help=did_you_mean(key, KEYS, "it takes " + ", ".join(KEYS)),
                     )  # fmt: skip
                     continue
-                rule = _Rule(unit.depth, ends.count("*"), entry.value, unit, entry.span)
+                rule = Rule(unit.depth, ends.count("*"), entry.value, unit, entry.span)
                 rules.setdefault((a, b, entry.key), []).append(rule)
     return rules
 
@@ -79,7 +84,7 @@ def _rules(
 def _lengths(
     a: str,
     b: str,
-    rules: dict[tuple[str, str, str], list[_Rule]],
+    rules: dict[tuple[str, str, str], list[Rule]],
     species: tuple[str, ...],
     root: Unit,
     report: Report,
@@ -95,9 +100,9 @@ def _lengths(
     if longest is not None:
         names["max_bond_length"] = Amount(longest, LENGTH)
     out: dict[str, Fraction] = {}
-    said: list[_Rule] = []
+    said: list[Rule] = []
     for key in ("r0", "rin", "rcut"):
-        rule = _chosen(a, b, key, rules, report)
+        rule = chosen(a, b, key, rules, report)
         said += [] if rule is None else [rule]
         if rule is None:
             value = {
@@ -128,7 +133,7 @@ def _place(root: Unit, a: str, b: str) -> Span:
 
 
 def _value(
-    rule: _Rule,
+    rule: Rule,
     key: str,
     names: dict[str, Value],
     known: dict[str, Value],
@@ -149,9 +154,15 @@ def _value(
         return {"rin": Fraction(0), "r0": Fraction(1)}.get(key, 2 * out.get("r0", Fraction(1)))
 
 
-def _chosen(
-    a: str, b: str, key: str, rules: dict[tuple[str, str, str], list[_Rule]], report: Report
-) -> _Rule | None:
+def chosen(
+    a: str,
+    b: str,
+    key: str,
+    rules: dict[tuple[str, str, str], list[Rule]],
+    report: Report,
+    written: str = "bond {bond} {{ {key} = ... }}",
+) -> Rule | None:
+    """The most specific rule of a bond's length. written: how one of this bond would look"""
     bond = f"{a}-{b}"
     a, b = sorted((a, b))
     # "*" sorts before every element.
@@ -167,7 +178,7 @@ def _chosen(
         if other.expr != best[0].expr or other.unit is not best[0].unit or other.stars < 2:
             report.add(
                 "E211", f"two lines say `{key}` of {bond}, and neither is more specific", other.span,
-                help=f"write `bond {bond} {{ {key} = ... }}`, or keep one of them",
+                help=f"write `{written.format(bond=bond, key=key)}`, or keep one of them",
             )  # fmt: skip
     return best[0]
 

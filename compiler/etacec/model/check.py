@@ -11,7 +11,7 @@ from etacec.coupling import Pattern, multiplicity
 from etacec.diagnostics import Report, Span, shown
 from etacec.formula.nodes import evaluate
 from etacec.model.files import Files, NoFile
-from etacec.model.spec import OneBody, Radial, Readout, Spec
+from etacec.model.spec import Radial, Readout, Spec, Zbl
 
 GRID = 400  # distances at which a formula must be finite
 
@@ -31,6 +31,8 @@ def check(spec: Spec, files: Files, report: Report, file: str) -> None:
             file,
         )
     for p in spec.potentials:
+        if isinstance(p, Zbl):
+            _zbl(spec, p, report)
         if isinstance(p, Readout):
             before = len(report.errors)
             _readout(spec, p, report)
@@ -50,6 +52,19 @@ def _bonds(spec: Spec, report: Report) -> None:
         ):  # fmt: skip
             if wrong:
                 report.add("E409", f"bond {name}: {what}", b.span, help=help)
+
+
+def _zbl(spec: Spec, p: Zbl, report: Report) -> None:
+    names = spec.bond_names()
+    for name, b, inner, outer in zip(names, spec.bonds, p.inner, p.outer, strict=True):
+        say = f"inner({name}) = ..., outer({name}) = ..."
+        for wrong, what, help in (
+            (inner < 0, f"inner is negative ({_a(inner)})", "set `inner`"),
+            (inner >= outer, f"inner = {_a(inner)} must be below outer = {_a(outer)}", f"set `inner` or `outer`; of this bond: {say}"),
+            (outer > b.rcut, f"outer = {_a(outer)} is beyond the bond's rcut = {_a(b.rcut)}", f"no neighbour is seen there: set `outer` lower; of this bond: outer({name}) = ..."),
+        ):  # fmt: skip
+            if wrong:
+                report.add("E414", f"`{p.name}` on {name}: {what}", p.span, help=help)
 
 
 def _a(x: Fraction) -> str:
@@ -166,7 +181,7 @@ def _unused(spec: Spec, report: Report) -> None:
     root = "."  # names of used files carry a dot: a preset may offer more than is taken
     for p in spec.potentials:
         if p.name not in terms and root not in p.name:
-            kind = "onebody" if isinstance(p, OneBody) else p.kind
+            kind = p.kind if isinstance(p, Readout) else type(p).__name__.lower()
             report.add("W603", f"{kind} `{p.name}` is in no model", p.span)
     for b in spec.bases:
         if b.name not in used and root not in b.name:

@@ -34,13 +34,32 @@ Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
 )
 
 
+def closest(a: str, b: str) -> Fraction | None:
+    """A length no longer than any bond of two elements, Å: the shorter of the mean of their
+    nearest-neighbour lengths and the sum of their covalent radii; None where no table has one.
+
+    Nearest neighbours of crystals are too long for hydrogen's bonds, covalent radii for metals.
+    """
+    x, y = nearest_neighbour(a), nearest_neighbour(b)
+    p, q = _covalent_radius(a), _covalent_radius(b)
+    found = [] if x is None or y is None else [(x + y) / 2]
+    found += [] if p is None or q is None else [p + q]
+    return min(found, default=None)
+
+
 def nearest_neighbour(symbol: str) -> Fraction | None:
     """Nearest-neighbour length of an element, Å; None where no table has it."""
     if symbol in SURVEY:
         return SURVEY[symbol]
+    radius = _covalent_radius(symbol)
+    return None if radius is None else 2 * radius
+
+
+def _covalent_radius(symbol: str) -> Fraction | None:
+    """Å, in ASE's table (Cordero et al.); None where it has none."""
     from ase.data import atomic_numbers, covalent_radii, missing
 
     radius = float(covalent_radii[atomic_numbers[symbol]])
     if radius == missing:
         return None
-    return 2 * Fraction(Decimal(repr(radius)))
+    return Fraction(Decimal(repr(radius)))

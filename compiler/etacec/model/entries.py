@@ -12,6 +12,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "radial": ("transform", "envelope", "polynomials", "weights", "where"),
     "angular": ("harmonics",),
     "basis": ("factors", "order", "L", "only", "where"),
+    "zbl": ("inner", "outer"),
     "pair": ("from", "weights"),
     "readout": ("from", "weights"),
 }

@@ -15,8 +15,9 @@ from etacec.model.elements import SYMBOLS
 from etacec.model.entries import Entries
 from etacec.model.files import Files
 from etacec.model.load import Unit, load
-from etacec.model.spec import Angular, Basis, Model, Potential, Radial, Spec
+from etacec.model.spec import Angular, Basis, BondLengths, Model, Potential, Radial, Spec
 from etacec.model.values import Amount, Fault, Scope, evaluate
+from etacec.model.zbl import zbl
 from etacec.syntax import ast
 from etacec.syntax.parse import parse_value
 
@@ -47,7 +48,7 @@ def resolve(
         _params(unit, species, report)
     lengths = bonds(root, species, report)
     found = _Names()
-    _declare(root, found, species, files, report)
+    _declare(root, found, species, lengths, report)
     models = _models(root, found, report)
     spec = Spec(
         file.name.rsplit("/", 1)[-1].removesuffix(".etace"),
@@ -157,18 +158,22 @@ def _params(unit: Unit, species: tuple[str, ...], report: Report) -> None:
 
 
 def _declare(
-    unit: Unit, names: _Names, species: tuple[str, ...], files: Files, report: Report
+    unit: Unit,
+    names: _Names,
+    species: tuple[str, ...],
+    lengths: tuple[BondLengths, ...],
+    report: Report,
 ) -> None:
     scope = Scope(unit.params)
     declared = unit.of(ast.Block)
     # In the order of dependence, so that the order of writing is free.
-    for kind in ("radial", "angular", "basis", "pair", "readout", "onebody"):
+    for kind in ("radial", "angular", "basis", "pair", "readout", "onebody", "zbl"):
         for block in declared:
             if block.kind == kind:
-                _one(block, unit, names, scope, species, report)
+                _one(block, unit, names, scope, species, lengths, report)
     for alias, child in unit.children.items():
         names.children[alias] = _Names()
-        _declare(child, names.children[alias], species, files, report)
+        _declare(child, names.children[alias], species, lengths, report)
 
 
 def _one(
@@ -177,6 +182,7 @@ def _one(
     names: _Names,
     scope: Scope,
     species: tuple[str, ...],
+    lengths: tuple[BondLengths, ...],
     report: Report,
 ) -> None:
     full, local = f"{unit.prefix}{block.name}", block.name
@@ -184,6 +190,9 @@ def _one(
     try:
         if block.kind == "onebody":
             names.potentials[local] = potentials.onebody(block, full, scope, species, report)
+            return
+        if block.kind == "zbl":
+            names.potentials[local] = zbl(block, full, unit, species, lengths, report)
             return
         entries = Entries(block, report)
         if not entries.complete:
@@ -343,7 +352,7 @@ def _potential(expr: ast.Name | ast.Member, names: _Names) -> list[tuple[Fractio
         help = (
             f"read it out: readout V {{ from = {name} }}"
             if kind == "basis"
-            else "models add readouts, pairs and onebodies"
+            else "models add readouts, pairs, onebodies and zbls"
         )
         raise Fault("E217", f"`{shown(name)}` is a {kind}, not a potential", expr.span, help=help)
     if here is names and name in here.children:

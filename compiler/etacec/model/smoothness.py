@@ -1,7 +1,8 @@
-"""Smoothness, proved: the order of contact of every radial at its cutoff, at rin and at r -> 0.
+"""Smoothness, proved: the order of contact of every radial at its cutoff, at rin and at r -> 0, and
+of every zbl where it begins to end and where it ends.
 
 A radial is R(r) = e * sum_q W_q P_q(y(r)) with W free, so at the cutoff it vanishes to the order to
-which the envelope does, whatever the weights.
+which the envelope does, whatever the weights. A zbl is a smooth positive function times a switch.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from etacec.diagnostics import Diagnostic
+from etacec.formula import curves
 from etacec.formula.contact import DEEPEST, at_bond, order_of_zero, power_at_zero
 from etacec.formula.nodes import Const, Node, Var, sub, substitute
-from etacec.model.spec import BondLengths, Radial, Spec
+from etacec.model.spec import BondLengths, Radial, Spec, Zbl
 
 
 @dataclass(frozen=True)
 class Contact:
-    """One radial on the bonds that share lengths and so behave alike.
+    """One radial (or zbl) on the bonds that share lengths and so behave alike.
 
     cutoff: k of C^k at rcut (-1: the energy jumps); inner: the same at rin, None where rin = 0.
-    origin: words for r -> 0.
+    origin: words for r -> 0; ends: names of rcut and rin, of a zbl outer and inner.
     """
 
     radial: str
@@ -31,12 +33,13 @@ class Contact:
     rin: Fraction
     inner: int | None
     origin: str
+    ends: tuple[str, str] = ("r_cut", "r_in")
 
     def __str__(self) -> str:
         where = f"{self.radial} on {', '.join(self.bonds)}"
-        out = f"{where}: {_order(self.cutoff)} at r_cut = {float(self.rcut):.6g} Å"
+        out = f"{where}: {_order(self.cutoff)} at {self.ends[0]} = {float(self.rcut):.6g} Å"
         if self.inner is not None:
-            out += f", {_order(self.inner)} at r_in = {float(self.rin):.6g} Å"
+            out += f", {_order(self.inner)} at {self.ends[1]} = {float(self.rin):.6g} Å"
         return f"{out}; {self.origin}"
 
 
@@ -47,7 +50,7 @@ def _order(k: int) -> str:
 
 
 def smoothness(spec: Spec) -> tuple[list[Contact], list[Diagnostic]]:
-    """Contacts of all radials; a jump of the energy is an error, of the forces a warning."""
+    """Contacts of all radials and zbls; a jump of the energy is an error, of the forces a warning."""
     contacts: list[Contact] = []
     found: list[Diagnostic] = []
     for radial in spec.radials:
@@ -59,7 +62,25 @@ def smoothness(spec: Spec) -> tuple[list[Contact], list[Diagnostic]]:
             whole = replace(contact, bonds=tuple(bonds))
             contacts.append(whole)
         found += _judge(radial, [c for c in contacts if c.radial == radial.name])
+    for p in spec.potentials:
+        if isinstance(p, Zbl):
+            contacts += _of_zbl(spec, p)
     return contacts, found
+
+
+def _of_zbl(spec: Spec, p: Zbl) -> list[Contact]:
+    alike: dict[tuple[Fraction, Fraction], list[str]] = {}
+    for name, *lengths in zip(spec.bond_names(), p.inner, p.outer, strict=True):
+        alike.setdefault((lengths[0], lengths[1]), []).append(name)
+    out = []
+    for (inner, outer), names in alike.items():
+        s = substitute(curves.switch(), {"inner": Const(inner), "outer": Const(outer)})
+        end = order_of_zero(s, outer, -1) or 0
+        start = _flatness(s, inner) - 1 if inner else None
+        origin = "~ r^-1 for r -> 0"  # the screening is finite there, and positive
+        ends = ("outer", "inner")
+        out.append(Contact(p.name, tuple(names), outer, end - 1, inner, start, origin, ends))
+    return out
 
 
 def _groups(spec: Spec) -> list[tuple[BondLengths, tuple[str, ...]]]:

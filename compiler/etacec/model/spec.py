@@ -125,7 +125,18 @@ class OneBody:
     span: Span = Span()
 
 
-Potential: TypeAlias = Readout | OneBody
+@dataclass(frozen=True)
+class Zbl:
+    """Screened repulsion of the nuclei: whole up to `inner`, none from `outer` on; as `Spec.bonds`, Å."""
+
+    name: str
+    inner: tuple[Fraction, ...]
+    outer: tuple[Fraction, ...]
+    doc: str = ""
+    span: Span = Span()
+
+
+Potential: TypeAlias = Readout | OneBody | Zbl
 
 
 @dataclass(frozen=True)

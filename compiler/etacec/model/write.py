@@ -11,10 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from etace.errors import RequestError
+
 from etacec.formula import nodes
 from etacec.formula.curves import ENVELOPES, TRANSFORMS
 from etacec.model.files import name_beside
-from etacec.model.spec import Angular, Basis, Curve, OneBody, Potential, Radial, Spec, Weights
+from etacec.model.spec import (
+    Angular,
+    Basis,
+    Curve,
+    OneBody,
+    Potential,
+    Radial,
+    Readout,
+    Spec,
+    Weights,
+    Zbl,
+)
 
 WIDTH = 100
 Product = tuple[tuple[int, ...], ...]  # values of the indices of each factor
@@ -58,7 +71,7 @@ def written(spec: Spec, choice: Choice, note: str = "") -> str:
     terms = list(dict.fromkeys(t for m in models for _, t in m.terms if t not in choice.without))
     named = {p.name: p for p in spec.potentials}
     potentials = [named[t] for t in terms]
-    sources = {p.source for p in potentials if not isinstance(p, OneBody)}
+    sources = {p.source for p in potentials if isinstance(p, Readout)}
     bases = [b for b in spec.bases if b.name in sources]
     radials = [r for r in spec.radials if r.name in sources | {b.radial for b in bases}]
     angulars = [a for a in spec.angulars if a.name in {b.angular for b in bases}]
@@ -216,6 +229,13 @@ def _potential(
         mode = "learnable " if p.learnable else ""
         fields = [f"{s} = {_amount(e, 'eV')}" for s, e in zip(species, p.energies, strict=True)]
         return _doc(p.doc, f"{mode}onebody {names[p.name]} {{ {', '.join(fields)} }}")
+    if isinstance(p, Zbl):
+        if len(set(p.inner)) > 1 or len(set(p.outer)) > 1:
+            raise RequestError(
+                f"`{p.name}` has lengths of its own for every bond: this etace cannot write that down"
+            )
+        fields = [f"inner = {_amount(p.inner[0], 'Å')}", f"outer = {_amount(p.outer[0], 'Å')}"]
+        return _doc(p.doc, f"zbl {names[p.name]} {{ {', '.join(fields)} }}")
     w = choice.starts.get(p.name, p.weights)
     fields = [f"from = {names[p.source]}", f"weights = {_weights(w, p.span.file)} per species"]
     return _block(f"{p.kind} {names[p.name]}", fields, p.doc)

@@ -149,11 +149,12 @@ Expr: TypeAlias = (
 
 @dataclass(frozen=True)
 class Field:
-    """`key = value`, or `key(argument) = formula`."""
+    """`key = value`, `key(argument) = formula`, or `key(Si-O) = value`, whose argument is `Si-O`."""
 
     key: str
     argument: str | None
     value: Expr
+    kinds: tuple[Name, ...] = field(default=(), compare=False, repr=False)
     span: Span = _span()
 
 
@@ -219,7 +220,7 @@ class Bond:
 
 @dataclass(frozen=True)
 class Block:
-    """onebody, radial, angular, pair, basis or readout: a named block of entries."""
+    """onebody, zbl, radial, angular, pair, basis or readout: a named block of entries."""
 
     kind: str
     name: str

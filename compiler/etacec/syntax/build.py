@@ -106,8 +106,13 @@ class Builder:
                 span=self.span(tree),
             )
         key, argument, value = c
-        name = None if argument is None else str(argument.children[0])
-        return ast.Field(str(key), name, self.expr(value), span=self.span(key))
+        kinds: tuple[ast.Name, ...] = ()
+        name = None
+        if argument is not None:
+            ends = [t.children[0] if isinstance(t, Tree) else t for t in argument.children]
+            name = "-".join(map(str, ends))
+            kinds = tuple(self.name(t) for t in ends) if len(ends) == 2 else ()
+        return ast.Field(str(key), name, self.expr(value), kinds, span=self.span(key))
 
     def args(self, nodes: list[Any]) -> tuple[ast.Expr | ast.Argument, ...]:
         return tuple(

@@ -14,6 +14,7 @@ KEYWORDS = (
     "bond",
     "use",
     "onebody",
+    "zbl",
     "radial",
     "angular",
     "pair",
@@ -100,7 +101,13 @@ MISTAKES = (
         "E111",
         "this declaration needs a name",
         "for example: readout V { ... }",
-        ("readout { from = B }", "basis { L = 0 }", "pair { from = R }", "onebody { Si = 1 eV }"),
+        (
+            "readout { from = B }",
+            "basis { L = 0 }",
+            "pair { from = R }",
+            "onebody { Si = 1 eV }",
+            "zbl { a = 1 }",
+        ),
     ),
     Mistake(
         "E112",

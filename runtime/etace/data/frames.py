@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -87,9 +88,8 @@ def _cut_in_a_row(path: Path) -> bool:
     first, second, last = (
         [m.span() for m in re.finditer(rb"\S+", row)] for row in [b""] * (3 - len(rows)) + rows
     )
-    ends = [
-        [end for _, end in row[1:]] for row in (first, second, last)
-    ]  # symbols stand to the left
+    # without symbols, which stand to the left
+    ends = [[end for _, end in row[1:]] for row in (first, second, last)]
     if not ends[2] or ends[0] != ends[1] or len(ends[2]) != len(ends[1]):
         return False
     start, end = second[-1]
@@ -106,10 +106,23 @@ def _counted(name: str, index: str) -> Iterator[tuple[str, Any]]:
     numbers = _numbers(name, index)
     forwards = numbers.start >= 0 and (numbers.stop is None or numbers.stop >= 0)
     last = numbers.stop if forwards else None
-    found = enumerate(iread(name, index=slice(0, last, 1), do_not_split_by_at_sign=True))
+    options: dict[str, Any] = {"index": slice(0, last, 1), "do_not_split_by_at_sign": True}
+    text = _unpacked(name)
+    found = enumerate(iread(text or name, format="extxyz" if text else None, **options))
     chosen = islice(found, *numbers.indices(sys.maxsize)) if forwards else list(found)[numbers]
     for k, atoms in chosen:
         yield str(k), atoms
+
+
+def _unpacked(name: str) -> io.StringIO | None:
+    """A compressed extended XYZ file as text in memory, None for others: ASE's reader seeks back for
+    every frame, which unpacks the file anew each time."""
+    from ase.io.formats import filetype, get_compression, open_with_compression
+
+    if get_compression(name)[1] is None or filetype(name) != "extxyz":
+        return None
+    with open_with_compression(name, "rt") as file:
+        return io.StringIO(file.read())
 
 
 def _numbers(name: str, index: str) -> slice:

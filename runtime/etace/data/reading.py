@@ -90,8 +90,9 @@ def _file(name: str, index: str, keys: Keys, want: Sequence[str]) -> tuple[list[
         for kind, place in places.items():
             where[kind][place] += 1
     missing = {kind: sum(getattr(s, kind) is None for s in out) for kind in want}
+    alone = all(len(s.atoms) == 1 for s in out)
     for kind in want:
-        if kind == "forces" and all(len(s.atoms) == 1 for s in out):
+        if kind == "forces" and alone:
             continue  # isolated atoms have none
         if missing[kind] == len(out) and _needed(kind, keys):
             flag = f"--{kind}-key" if kind != "virial" else "--virial-key or --stress-key"

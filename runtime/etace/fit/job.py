@@ -72,8 +72,8 @@ def run(
     test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
     for file in (*train.found, *(test.found if test else ())):
         progress.note(str(file))
-    for warning in warnings(train):
-        progress.note(f"warning: {warning}")
+    for line in warnings(train):
+        progress.note(f"warning: {line}")
     _check_species(model, [*train.structures, *(test.structures if test else ())])
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etace.errors import RequestError
-from etace.potential import Constant, Linear, Potential
+from etace.potential import Constant, Fixed, Linear, Potential
 
 FACTOR = re.compile(r"\(([^()]*)\)")
 INDEX = re.compile(r"(\w+)=(-?\d+)")
@@ -58,7 +58,7 @@ def gamma(potential: Potential, prior: Prior) -> np.ndarray:
                 f"{', '.join(sorted(potential.lengths))}"
             )
     for term in potential.terms:
-        if not term.learnable:
+        if isinstance(term, Fixed) or not term.learnable:
             continue
         factor = float((prior.blocks or {}).get(term.block, 1.0))
         if isinstance(term, Constant):

@@ -9,6 +9,7 @@ edges), and `values` (energies for every member of a committee), in terms of the
     Products       E_i = sum_a A_a (C1 + C2 A / 2 + C3 (A A) / 3)_a, w = dE_i/dA = C1 + C2 A + C3 (A A)
     edge_gradients f_ij = dE_i/dr_ij = sum w (dR/dr Y r^ + R grad Y)
     add_pair       phi(r) of a pair term, by Chebyshev coefficients
+    add_zbl        the repulsion of nuclei, where a block has atoms so close
 
 A committee shares all features. Its energies cost one product for each monomial of A and a matrix
 product with the coefficients of all members; its forces are `products` of all, then `gradients` one by one.
@@ -26,12 +27,14 @@ from etace.inference.form import Inference
 from etace.inference.kernels import (
     add_gradients,
     add_pair,
+    add_zbl,
     edge_gradients,
     harmonics,
     no_gradients,
     pair_values,
     pool,
     radials,
+    zbl_values,
 )
 from etace.inference.products import Products
 from etace.inference.shells import Pair, Radial, Shell
@@ -44,10 +47,12 @@ __all__ = [
     "Shell",
     "add_gradients",
     "add_pair",
+    "add_zbl",
     "edge_gradients",
     "harmonics",
     "no_gradients",
     "pair_values",
     "pool",
     "radials",
+    "zbl_values",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from etace.inference.products import GATHER, Polynomial, Products, Source
 from etace.inference.shells import Pair, Shell
+from etace.repulsion import Zbl
 
 
 def explain(pieces: Mapping[str, Any]) -> str:
@@ -18,6 +19,8 @@ def explain(pieces: Mapping[str, Any]) -> str:
             lines += _indented(_shell(piece))
         elif isinstance(piece, Pair):
             lines += _indented(_pair(piece))
+        elif isinstance(piece, Zbl):
+            lines += _indented(_zbl(piece))
         elif isinstance(piece, Products):
             lines += _indented(_products(piece.polynomial))
     return "\n".join(lines)
@@ -48,6 +51,12 @@ def _shell(s: Shell) -> Iterator[str]:
 def _pair(p: Pair) -> Iterator[str]:
     terms = p.radial.coefficients.shape[1]
     yield f"pair: readout and weights folded to one curve a bond, {terms} Chebyshev terms"
+
+
+def _zbl(p: Zbl) -> Iterator[str]:
+    low, high = float(p.outer.min()), float(p.outer.max())
+    reach = f"{high:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    yield f"zbl: four exponentials, in blocks with an edge shorter than {reach} Å only"
 
 
 def _products(p: Polynomial) -> Iterator[str]:

@@ -15,7 +15,7 @@ from etace.derive import Results
 from etace.inference.blocks import BlockGraph, Part, Segment
 from etace.inference.explain import explain
 from etace.inference.kernels import Edges, over_neighbours
-from etace.inference.shells import Pair, Shell
+from etace.inference.shells import Shell
 from etace.inference.sparse import take
 from etace.inference.spline import SplineError, splined
 from etace.precision import require
@@ -162,7 +162,7 @@ class Inference:
     ) -> tuple[list[list[jax.Array]], list[jax.Array]]:
         """Gradients of the mean with those of all members below, and the members' rows of the sums."""
         energies, w = jax.vmap(lambda t: self.products(t, features, none))(tables)
-        pairs = {k: v for k, v in tables.items() if isinstance(self.pieces.get(k), Pair)}
+        pairs = {k: v for k, v in tables.items() if k not in ("products of A", "one-body")}
 
         def member(x: Any) -> Any:
             E, found = self.gradients(x[0], edges, features, x[1], x[2])

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from etace import angular
+from etace import angular, repulsion
 from etace.inference import chebyshev, spline
 from etace.inference.shells import Pair, Scalars, Shell
 
@@ -289,6 +289,46 @@ def pair_values(pair: Pair, table: Any, edges: Sequence[Edges]) -> jax.Array:
         own = _dot(c, pooled[: c.shape[1]])
         total = own if total is None else total + own
     return total
+
+
+def add_zbl(
+    table: Any, edges: Sequence[Edges], E: jax.Array, f: Sequence[Sequence[jax.Array]]
+) -> tuple[jax.Array, list[list[jax.Array]]]:
+    """E and f with the repulsion of nuclei added. table: of `Zbl.freeze`, [species] each
+
+    Hardly ever is an edge short enough: a block without one (blocks of a CPU come one by one) asks
+    that of its distances, and no more.
+    """
+    near = [e.inside & (e.r < table["outer"][e.species]) for e in edges]
+
+    def repel(at: Any) -> Any:
+        E, f = at
+        out = []
+        for e, close, own in zip(edges, near, f, strict=True):
+            pair = [table[k][e.species] for k in ("strength", "length", "inner", "outer")]
+            r = jnp.where(close, e.r, pair[3] / 2)
+            V, slope = jax.jvp(lambda r, p=pair: repulsion.curve(r, *p), (r,), (jnp.ones_like(r),))
+            zero = jnp.zeros_like(r)
+            along = e.apart(jnp.where(close, slope, zero))
+            E = E + over_neighbours(jnp.where(close, V, zero))
+            out.append([v + along * c for v, c in zip(own, (e.x, e.y, e.z), strict=True)])
+        return E, out
+
+    some = jnp.stack([jnp.any(c) for c in near]).any()
+    found: tuple[jax.Array, list[list[jax.Array]]] = jax.lax.cond(
+        some, repel, lambda at: at, (E, [list(own) for own in f])
+    )
+    return found
+
+
+def zbl_values(table: Any, edges: Sequence[Edges]) -> jax.Array:
+    """The energy alone, the same for all members of a committee: [1, B].
+
+    table: of `Zbl.freeze`, with an axis of members in front
+    """
+    one = jax.tree.map(lambda t: t[0], table)
+    zero = jnp.zeros_like(edges[0].r[0])
+    return add_zbl(one, edges, zero, no_gradients(edges))[0][None]
 
 
 def no_gradients(edges: Sequence[Edges]) -> list[list[jax.Array]]:
