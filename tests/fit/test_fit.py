@@ -87,6 +87,24 @@ def test_planted_coefficients_come_back(model, kinds):
     assert np.abs(done.c - c).max() < 1e-6 * np.abs(c).max()
 
 
+def test_planted_coefficients_come_back_beside_a_repulsive_core(tmp_path):
+    """A term without parameters: its energies, forces and virials are no part of what is fitted."""
+    head, m, terms = SMALL.rpartition("model m = ")
+    path = tmp_path / "core.etace"
+    path.write_text(f"{head}zbl core {{ outer = 1.6 Å }}\n{m}core + {terms}")
+    model = etace.load(path)
+    model.set_linear_parameters(np.zeros(model.length_basis))
+    c = np.random.default_rng(1).normal(size=model.length_basis)
+    cells = random_cells(40)
+    cores = [r.energy for r in model.evaluate_batch([s.atoms for s in cells])]
+    assert max(cores) > 10 + min(cores)
+    done = fit(model, labelled_by(model, cells, c), prior=LEAST)
+    assert np.abs(done.c - c).max() < 1e-6 * np.abs(c).max()
+    model.save(tmp_path / "core.safetensors")
+    again = etace.load(tmp_path / "core.safetensors").evaluate(cells[0].atoms)
+    assert again.energy == model.evaluate(cells[0].atoms).energy
+
+
 def test_rows_and_factors_are_those_of_one_matrix(model, data):
     """Streamed and reduced, against all rows at once."""
     weights = Weights({"default": {"energy": 7.0, "forces": 2.0}})
