@@ -29,6 +29,7 @@ from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
 
+SHOWN = 4  # lines on columns that cannot be told apart
 IN_WORDS = 1200  # columns of which the dependences are looked for block by block
 
 
@@ -91,8 +92,10 @@ def run(
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
     blind = [f"columns that the data cannot tell apart: {line}" for line in _blind(model, solved)]
-    for line in blind:
+    for line in blind[:SHOWN]:
         progress.note(line)
+    if len(blind) > SHOWN:
+        progress.note(f"... and {len(blind) - SHOWN} more such lines (in the report)")
     model.set_linear_parameters(solved.c)
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
