@@ -60,11 +60,16 @@ class Zbl:
         return {name: np.asarray(x, dtype).reshape(n, n) for name, x in found.items()}
 
 
+def screened(r: Any, strength: Any, length: Any, xp: Any = jnp) -> Any:
+    """strength / r phi(r / length): V(r) without S. All broadcast; strength: eV Å, the others Å."""
+    phi = sum(w * xp.exp(-rate / length * r) for w, rate in zip(WEIGHTS, RATES, strict=True))
+    return strength / r * phi
+
+
 def curve(r: jax.Array, strength: Any, length: Any, inner: Any, outer: Any) -> jax.Array:
     """V(r), for r up to outer. All broadcast; strength: eV Å, the others Å."""
-    phi = sum(w * jnp.exp(-rate / length * r) for w, rate in zip(WEIGHTS, RATES, strict=True))
     t = jnp.clip((r - inner) / (outer - inner), 0, 1)
-    return strength / r * phi * (1 - t * t * t * (10 - t * (15 - 6 * t)))
+    return screened(r, strength, length) * (1 - t * t * t * (10 - t * (15 - 6 * t)))
 
 
 def energies(zbl: Zbl, graph: AtomGraph) -> jax.Array:

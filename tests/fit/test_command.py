@@ -124,6 +124,6 @@ def test_a_test_set_with_new_species_is_refused_before_the_work(spec, tmp_path):
     assert "other.xyz:0 contains Ge" in done.stderr
 
 
-def test_a_full_disk_is_said_and_nothing_is_left(spec, tmp_path):
+def test_a_folder_that_is_none_is_said(spec, tmp_path):
     done = etace_fit(spec, "--train", TRAIN, "--no-report", "-o", "/dev/full/m.safetensors")
     assert done.exit_code == 2

@@ -2,12 +2,12 @@
 
 import itertools
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import etace
 import numpy as np
 import pytest
 from ase.io import read
-from conftest import ROOT
 from etace.errors import RequestError
 from etace.fit.assemble import assemble, plan
 from etace.fit.factors import KINDS, Factor, Key, System, eliminate, system
@@ -19,6 +19,7 @@ from etace.fit.solvers import SOLVERS, options, solver
 from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
 
+ROOT = Path(__file__).parents[2]
 P, ROWS = 24, 90
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -100,15 +98,13 @@ def report(diagnostics: Any, sources: Any, as_json: bool = False) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to, renamed to `path` at the end: never a half file."""
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
+    from etace.io import replace
+
     try:
-        yield beside
-        os.replace(beside, path)
+        with replace.replacing(path) as beside:
+            yield beside
     except OSError as error:
         fail(f"cannot write {path}: {error.strerror or error}", 2)
-    finally:
-        with suppress(OSError):
-            beside.unlink()
 
 
 def write(path: Path, text: str) -> None:

@@ -124,7 +124,7 @@ def command(
     }  # fmt: skip
     kinds = {"energy": energy, "forces": forces, "virial": virial}
     configure(None)
-    from etace.fit.settings import Settings, beside, from_toml
+    from etace.fit.settings import from_toml
 
     try:
         if spec is not None and spec.suffix == ".toml":
@@ -132,35 +132,52 @@ def command(
                 fail("a settings file is complete: give it alone", 2)
             settings = from_toml(spec)
         else:
-            if output is None:
-                fail("where to write the model: -o NAME.safetensors", 2)
-            if output.suffix != ".safetensors":
-                fail(f"-o writes .safetensors, not `{output.name}`", 2)
-            if (spec is None) == (elements is None):
-                fail("give either a SPEC or --elements", 2)
-            given = {k: v for k, v in keys.items() if v is not None}
-            common: dict[str, Any] = {
-                "output": str(output), "train": tuple(train or ()), "test": tuple(test or ()),
-                "keys": given, "kinds": tuple(k for k, on in kinds.items() if on),
+            given: dict[str, Any] = {
+                "train": tuple(train or ()), "test": tuple(test or ()),
+                "keys": {k: v for k, v in keys.items() if v is not None},
+                "kinds": tuple(k for k, on in kinds.items() if on),
                 "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
                 "solver": solver, "solver_options": _options(solver_option),
-                "repulsion": repulsion, "tune_prior": tune_prior, "noise_per_kind": noise_per_kind, "holdout": holdout,
-                "committee": committee, "calibrate": calibrate, "seed": seed,
+                "repulsion": repulsion, "tune_prior": tune_prior,
+                "noise_per_kind": noise_per_kind, "holdout": holdout, "committee": committee,
+                "calibrate": calibrate, "seed": seed,
             }  # fmt: skip
-            if elements is not None:
-                path = beside(output, ".etace")
-                settings = Settings(spec=str(path), **common)
-                _default_spec(path, settings, elements, size, e0)
-            else:
-                settings = Settings(
-                    spec=str(spec), model=model, overrides=overrides(define), **common
-                )
+            settings = _settings(spec, output, elements, size, e0, model, define, given)
         if report and find_spec("matplotlib") is None:
             report = False
             typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
         _fit(settings, cores, scheduler, report, begun)
     except EtaceError as error:
         fail(str(error), 1)
+
+
+def _settings(
+    spec: Path | None,
+    output: Path | None,
+    elements: str | None,
+    size: str,
+    e0: str,
+    model: str | None,
+    define: list[str] | None,
+    given: dict[str, Any],
+) -> Any:
+    """Settings of a spec that is given, or of the default one for elements, which is written."""
+    from etace.fit.settings import Settings, beside
+
+    if output is None:
+        fail("where to write the model: -o NAME.safetensors", 2)
+    if output.suffix != ".safetensors":
+        fail(f"-o writes .safetensors, not `{output.name}`", 2)
+    if (spec is None) == (elements is None):
+        fail("give either a SPEC or --elements", 2)
+    if elements is None:
+        return Settings(
+            spec=str(spec), output=str(output), model=model, overrides=overrides(define), **given
+        )
+    path = beside(output, ".etace")
+    settings = Settings(output=str(output), spec=str(path), **given)
+    _default_spec(path, settings, elements, size, e0)
+    return settings
 
 
 def _fit(

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from etace.io.replace import replacing
+
 from etacec.coupling.couple import couple
 from etacec.coupling.multiplicity import multiplicity
 from etacec.coupling.pattern import GAUGE_VERSION, Coupling, Pattern
@@ -101,15 +103,10 @@ def _cached(pattern: Pattern, folder: Path) -> Coupling:
 
 def _write(path: Path, coupling: Coupling) -> None:
     """Beside, then in place at once: another process sees the old file or the whole new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as beside:
             beside.write_text(to_text(coupling), encoding="ascii")
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
     except (OSError, ValueError):  # ValueError: an integer longer than json reads (4300 digits)
         pass
 

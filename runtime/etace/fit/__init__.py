@@ -1,0 +1,6 @@
+"""Linear fits: from labelled structures to parameters, their uncertainty and the files of a fit.
+
+`fitting.fit` fits in Python, `job.run` is the whole of `etace fit`. In the order of the work: `weights`,
+`repulsion`, `assemble` (rows, to `factors`: R of QR), `checkpoint`, `cluster`, `priors`, `tuning`,
+`solve` and `solvers`, `nullspace`, `tables`, `calibration`, `output`.
+"""

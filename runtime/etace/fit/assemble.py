@@ -21,12 +21,12 @@ import numpy as np
 from etace.errors import StructureError
 from etace.fit.factors import Factor, Key, factor, merged
 from etace.graph import AtomGraph, atom_bucket, slot_bucket
+from etace.inference.form import VOIGT
 from etace.precision import host_precision
 
 SMALLEST = 256  # atoms in a batch, at least
 TALL = 5  # rows of a task per column
 STRUCTURES = 64  # in a batch, at most
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 MANY = 48  # config types with a factor of their own
 
 

@@ -82,27 +82,31 @@ def targets(
     groups = {s.group for s in structures}
     weights.check(groups)
     share = len(groups) > MANY
-    kept, given = model.params, model.potential.fixed(model.params)
-    try:
-        model.params = given
-        fixed = model.evaluate_many([s.atoms for s in structures])
-        out = []
-        for s, f in zip(structures, fixed, strict=True):
-            group = s.group if not share or s.group in weights.groups else "default"
-            out.append(
-                Target(
-                    s.atoms,
-                    s.energy - f.energy if "energy" in kinds and s.energy is not None else None,
-                    s.forces - f.forces if "forces" in kinds and s.forces is not None else None,
-                    s.virial - f.virial if "virial" in kinds and s.virial is not None else None,
-                    group, s.weight, "train", s.source,
-                )
-            )  # fmt: skip
-    finally:
-        model.params = kept
+    out = []
+    for s, f in zip(structures, fixed_part(model, [s.atoms for s in structures]), strict=True):
+        group = s.group if not share or s.group in weights.groups else "default"
+        out.append(
+            Target(
+                s.atoms,
+                s.energy - f.energy if "energy" in kinds and s.energy is not None else None,
+                s.forces - f.forces if "forces" in kinds and s.forces is not None else None,
+                s.virial - f.virial if "virial" in kinds and s.virial is not None else None,
+                group, s.weight, "train", s.source,
+            )
+        )  # fmt: skip
     if not any(t.energy is not None or t.forces is not None or t.virial is not None for t in out):
         raise RequestError(f"no structure has a label of {', '.join(kinds)}")
     return out
+
+
+def fixed_part(model: Any, structures: Sequence[Any]) -> list[Any]:
+    """Results for `ase.Atoms` of what no linear parameter changes."""
+    kept = model.params
+    model.params = model.potential.fixed(kept)
+    try:
+        return list(model.evaluate_many(structures))
+    finally:
+        model.params = kept
 
 
 @dataclass(frozen=True, eq=False)

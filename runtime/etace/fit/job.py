@@ -69,21 +69,13 @@ def run(
         settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores
     )
     progress.done("compile the spec", f"{model!r}")
-    train = read(settings.train, keys_of(settings), settings.kinds)
-    test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
-    for file in (*train.found, *(test.found if test else ())):
-        progress.note(str(file))
-    for line in warnings(train):
-        progress.note(f"warning: {line}")
-    _check_species(model, [*train.structures, *(test.structures if test else ())])
-    atoms = sum(len(s.atoms) for s in train.structures)
-    progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
-
+    train, test, suspicious = _data(model, settings, progress)
     structures = list(train.structures)
     if settings.repulsion and "energy" in settings.kinds:
         structures += repulsion.dimers(model, train.structures)
     goals = targets(model, structures, settings.kinds, weights)
-    goals = hold_out(goals, settings.holdout, settings.seed)
+    real = len(train.structures)  # dimers are never held out
+    goals = hold_out(goals[:real], settings.holdout, settings.seed) + goals[real:]
     progress.done("fixed part", "energies, forces and virials that no parameter changes")
     shape = plan(model, goals)
     progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
@@ -102,24 +94,52 @@ def run(
     progress.note(f"{settings.solver}: {figures}")
     compared = compare(model, train.structures)
     judged = compare(model, test.structures) if test else []
-    covered: list[Coverage] = []
-    members = draw(solved, settings.committee, settings.seed)
-    if members is not None:
-        model.set_committee(members)
-        covered = judge(model, test.structures if test else train.structures)
-        if settings.calibrate:
-            scale = next(c.scale for c in reversed(covered))
-            model.set_committee(rescaled(solved.c, members, scale))
-            progress.note(f"committee's spread scaled by {scale:.4g}")
-            covered = judge(model, test.structures if test else train.structures)
-        for found in covered:
-            progress.note(f"committee, {found}")
-        if any(c.off for c in covered) and not settings.calibrate:
-            progress.note("--calibrate scales the spread to the errors")
+    covered = _committee(model, solved, (test or train).structures, settings, progress)
     progress.done("errors", "of training and test structures")
-    return Outcome(
-        model, solved, train, test, compared, judged, tuple(covered), warnings=tuple(blind)
-    )
+    told = (*suspicious, *blind)
+    return Outcome(model, solved, train, test, compared, judged, covered, told)
+
+
+def _data(
+    model: Model, settings: Settings, progress: Progress
+) -> tuple[Dataset, Dataset | None, list[str]]:
+    """(train, test, what is suspicious), with labels found and species known to the model."""
+    train = read(settings.train, keys_of(settings), settings.kinds)
+    test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
+    for file in (*train.found, *(test.found if test else ())):
+        progress.note(str(file))
+    suspicious = warnings(train)
+    for line in suspicious:
+        progress.note(f"warning: {line}")
+    _check_species(model, [*train.structures, *(test.structures if test else ())])
+    atoms = sum(len(s.atoms) for s in train.structures)
+    progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
+    return train, test, suspicious
+
+
+def _committee(
+    model: Model,
+    solved: Solved,
+    structures: Sequence[Any],
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Coverage, ...]:
+    """Draw the committee that was asked for, and say how its spread covers the errors."""
+    members = draw(solved, settings.committee, settings.seed)
+    if members is None:
+        return ()
+    model.set_committee(members)
+    covered = judge(model, structures)
+    if settings.calibrate and covered:
+        scale = covered[-1].scale  # of forces, where there are any
+        model.set_committee(rescaled(solved.c, members, scale))
+        progress.note(f"committee's spread scaled by {scale:.4g}")
+        covered = judge(model, structures)
+    for found in covered:
+        progress.note(f"committee, {found}")
+    if any(c.off for c in covered) and not settings.calibrate:
+        progress.note("--calibrate scales the spread to the errors")
+    return tuple(covered)
 
 
 def _factors(

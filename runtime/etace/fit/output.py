@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from etace.fit.checkpoint import Checkpoint
 from etace.fit.job import Outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
-from etace.io.text import write_text
+from etace.io.replace import replacing
 from etace.report.card import card
 from etace.report.contents import Calibration, Report
 
@@ -50,7 +51,7 @@ def write_outcome(
     yield settings.output
     if report:
         path = beside(settings.output, ".html")
-        write_text(path, page_of(outcome, settings, progress))
+        _write(path, page_of(outcome, settings, progress))
         progress.done("report", path.name)
         yield str(path)
     record = {
@@ -59,9 +60,14 @@ def write_outcome(
         "seconds_in_all": round(time.perf_counter() - begun, 3),
     }
     path = beside(settings.output, ".fit.toml")
-    write_text(path, to_toml(settings, record))
+    _write(path, to_toml(settings, record))
     yield str(path)
     Checkpoint(beside(settings.output, ".checkpoint"), "").remove()
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf8")
 
 
 def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:

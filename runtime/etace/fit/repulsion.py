@@ -2,12 +2,8 @@
 
 Data hold no atoms that touch, so nothing tells a linear fit what happens there, and it may well attract.
 A few artificial dimers of every pair of species, at fractions of the shortest distance in the data,
-carry the universal screened Coulomb energy of Ziegler, Biersack and Littmark (1985),
-
-    E(r) = e^2 / (4 pi eps0) Z1 Z2 / r phi(r / a),  a = 0.8854 a0 / (Z1^0.23 + Z2^0.23),
-    phi(x) = 0.1818 e^(-3.2 x) + 0.5099 e^(-0.9423 x) + 0.2802 e^(-0.4029 x) + 0.02817 e^(-0.2016 x),
-
-with a weight of 1 / E: what is asked for is its size, not its digits.
+carry the screened repulsion of their nuclei (`etace.repulsion`, not switched off), with a weight of
+1 / E: what is asked for is its size, not its digits.
 """
 
 from __future__ import annotations
@@ -19,23 +15,20 @@ from typing import Any
 import numpy as np
 
 from etace.data import Labelled
+from etace.fit.fitting import fixed_part
+from etace.report.dimers import ranges
+from etace.repulsion import COULOMB, SCREEN, screened
 
 GROUP = "core repulsion"
 FRACTIONS = (0.2, 0.3, 0.4, 0.5)  # of the shortest distance in the data
 UNSEEN = 1.5  # Å, where the data have no such pair
 STRENGTH = 0.2  # weight of an energy that is off by its own size, before that of all energies
-COULOMB = 14.399645478  # e^2 / (4 pi eps0), eV Å
-BOHR = 0.529177211  # Å
 
 
 def zbl(r: np.ndarray, Z1: int, Z2: int) -> np.ndarray:
     """eV. r: Å"""
-    a = 0.8854 * BOHR / (Z1**0.23 + Z2**0.23)
-    x = np.asarray(r, float) / a
-    terms = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4029), (0.02817, 0.2016))
-    phi = sum(c * np.exp(-d * x) for c, d in terms)
-    out: np.ndarray = COULOMB * Z1 * Z2 / r * phi
-    return out
+    length = SCREEN / (Z1**0.23 + Z2**0.23)
+    return np.asarray(screened(np.asarray(r, float), COULOMB * Z1 * Z2, length, np))
 
 
 def dimers(model: Any, structures: Sequence[Any]) -> list[Labelled]:
@@ -45,12 +38,7 @@ def dimers(model: Any, structures: Sequence[Any]) -> list[Labelled]:
     from ase.data import atomic_numbers
 
     shortest = shortest_distances(model, structures)
-    kept = model.params
-    try:
-        model.params = model.potential.fixed(kept)
-        alone = [r.energy for r in model.evaluate_many([Atoms(s) for s in model.species])]
-    finally:
-        model.params = kept
+    alone = [r.energy for r in fixed_part(model, [Atoms(s) for s in model.species])]
     out = []
     for a, b in combinations_with_replacement(range(len(model.species)), 2):
         names = model.species[a], model.species[b]
@@ -66,12 +54,6 @@ def dimers(model: Any, structures: Sequence[Any]) -> list[Labelled]:
 
 def shortest_distances(model: Any, structures: Sequence[Any]) -> dict[tuple[int, int], float]:
     """By unordered pair of species (their numbers in the model), Å; pairs that are nowhere are not in it."""
-    out: dict[tuple[int, int], float] = {}
-    for s in structures:
-        found = model.paired(s.atoms)
-        z, pairs = found.species, found.pairs
-        low, high = np.minimum(z[pairs.i], z[pairs.j]), np.maximum(z[pairs.i], z[pairs.j])
-        for a, b in set(zip(low.tolist(), high.tolist(), strict=True)):
-            r = float(pairs.r[(low == a) & (high == b)].min())
-            out[a, b] = min(r, out.get((a, b), np.inf))
-    return out
+    index = {s: k for k, s in enumerate(model.species)}
+    found = ranges(model, [s.atoms for s in structures])
+    return {(index[a], index[b]): span[0] for (a, b), span in found.items() if span is not None}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from etace.fit.factors import KINDS
+from etace.inference.form import VOIGT
 
 UNITS = {"energy": "meV/atom", "forces": "eV/Å", "virial": "meV/atom"}
 TOTAL = "all"
@@ -56,7 +57,7 @@ def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
     out = []
     for s, r in zip(structures, results, strict=True):
         n = len(s.atoms)
-        six = lambda v: np.array([v[0, 0], v[1, 1], v[2, 2], v[1, 2], v[0, 2], v[0, 1]]) / n  # noqa: E731, B023
+        six = lambda v: np.array([v[a, b] for a, b in VOIGT]) / n  # noqa: E731, B023
         out.append(
             Comparison(
                 s.source,

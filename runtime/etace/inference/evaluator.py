@@ -116,8 +116,7 @@ class Evaluator:
                 made = self.inference.freeze(params)
                 if self.splines is not None:
                     made, self.spline_errors = self.inference.spline(made, self.splines)
-                on = {d: jax.device_put(made, d) for d in dict.fromkeys(self.devices)}
-            self._tables = [on[d] for d in self.devices]
+                self._tables = self._placed(made)
             self._params = params
         return self._tables
 
@@ -125,11 +124,14 @@ class Evaluator:
         """The same of a committee; made anew only for another one."""
         if params is not self._members:
             with host_precision(self.inference.dtype):
-                made = self.inference.freeze_members(params)
-                on = {d: jax.device_put(made, d) for d in dict.fromkeys(self.devices)}
-            self._member_tables = [on[d] for d in self.devices]
+                self._member_tables = self._placed(self.inference.freeze_members(params))
             self._members = params
         return self._member_tables
+
+    def _placed(self, tables: Any) -> list[Any]:
+        """The same on the device of every part."""
+        on = {d: jax.device_put(tables, d) for d in dict.fromkeys(self.devices)}
+        return [on[d] for d in self.devices]
 
     def prepare(self, structures: Sequence[Paired], batch: bool = False) -> Prepared:
         """The graph of these structures in a shape that is compiled already, if one fits."""

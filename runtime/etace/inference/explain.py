@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from etace.inference.products import GATHER, Polynomial, Products, Source
+from etace.inference.matrices import Source
+from etace.inference.polynomial import GATHER, Polynomial
+from etace.inference.products import Products
 from etace.inference.shells import Pair, Shell
 from etace.repulsion import Zbl
 

@@ -5,12 +5,9 @@ keys. The same arrays and description give the same bytes. A file is complete or
 written under another name beside its place, and moved there at the end.
 """
 
-import contextlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from etace.errors import ModelFileError
+from etace.io.replace import replacing
 
 FORMAT = 1
 KEY = "etace"
@@ -36,19 +34,13 @@ def write_model(
     part of a file is left behind, and an old file stays as it was.
     """
     data = _serialised(path, tensors, metadata)
-    target = Path(os.path.realpath(path))  # through a symbolic link, rather than over it
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with replacing(path) as beside, open(beside, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
     except OSError as error:
         raise ModelFileError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:  # also after KeyboardInterrupt; after success there is nothing to remove
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
