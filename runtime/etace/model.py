@@ -19,7 +19,7 @@ from etace.errors import EtaceError, ModelFileError, ParameterError, RequestErro
 from etace.graph import AtomGraph
 from etace.inference.evaluator import Evaluator, Members, Prepared
 from etace.io.model_file import read_model, write_model
-from etace.potential import Potential
+from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
 from etace.structure import Paired, paired
 
@@ -248,6 +248,11 @@ class Model:
         return jax.jit(self.potential.design_rows)
 
     @cached_property
+    def _rows_and_fixed_part(self) -> Any:
+        p = self.potential
+        return jax.jit(lambda *x: (p.design_rows(*x), p.fixed_part(*x)))
+
+    @cached_property
     def _energy_rows(self) -> Any:
         return jax.jit(self.potential.energy_rows)
 
@@ -294,6 +299,11 @@ class Model:
         """The same of a graph, also of a batch, as JAX arrays in the caller's mode of JAX."""
         rows: Rows = self._rows(self.params, graph)
         return rows
+
+    def rows_and_fixed_part(self, graph: AtomGraph) -> tuple[Rows, FixedPart]:
+        """The same with what no linear parameter changes, in one call."""
+        found: tuple[Rows, FixedPart] = self._rows_and_fixed_part(self.params, graph)
+        return found
 
     # ------------------------------------------------------------ files
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +28,14 @@ from etace.rows import Rows
 from etace.tensor import ProductTable
 
 Params = Mapping[str, Mapping[str, Any]]
+SiteEnergies = Callable[[Params, AtomGraph], jax.Array]
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
     """A readout or pair term: E_i = factor * sum_k W[k; Z_i] B[k](i).
 
+    sites: (params, graph) -> [N], eV, before the factor
     edges: (params, graph) -> [N, K, F], whose sum over neighbours is A
     basis: A [N, F] -> B [N, functions]
     labels: one text per function, such as `(n=1, l=0)(n=2, l=0)`; a `; 1` at the end counts couplings
@@ -47,6 +49,7 @@ class Linear:
 
     block: str
     factor: float
+    sites: SiteEnergies
     learnable: bool
     labels: Sequence[str]
     edges: Callable[[Params, AtomGraph], jax.Array]
@@ -67,6 +70,7 @@ class Constant:
 
     block: str
     factor: float
+    sites: SiteEnergies
     learnable: bool
 
 
@@ -76,7 +80,16 @@ class Fixed:
 
     block: str
     factor: float
+    sites: SiteEnergies
     learnable: ClassVar[bool] = False
+
+
+class FixedPart(NamedTuple):
+    """What no linear parameter changes. alone: scalar, or [S], eV, of atoms without neighbours;
+    bound: all the rest"""
+
+    alone: jax.Array
+    bound: Results
 
 
 @dataclass(frozen=True)
@@ -251,9 +264,28 @@ class Potential:
             first += self.lengths[term.block]
         return rows.finish(sums, graph)
 
-    def fixed(self, params: Params) -> dict[str, dict[str, Any]]:
-        """The params with all linear parameters set to 0: what is left is no column's."""
-        return self.set_linear_parameters(params, np.zeros(self.length_basis))
+    def fixed_part(self, params: Params, graph: AtomGraph) -> FixedPart:
+        """Energy, forces and virial of the frozen terms."""
+        require(self.dtype, params=params, graph=graph)
+        frozen = [t for t in self.terms if not t.learnable]
+        alone = [t for t in frozen if isinstance(t, Constant)]
+        bound = [t for t in frozen if not isinstance(t, Constant)]
+
+        def total(terms: list[Any], block: AtomGraph) -> jax.Array:
+            zero = jnp.zeros(block.n_atoms, self.dtype)
+            return sum((t.factor * t.sites(params, block) for t in terms), start=zero)
+
+        return FixedPart(
+            graph.per_structure(total(alone, graph)),
+            derive.energy_forces_virial(lambda _, block: total(bound, block), params, graph),
+        )
+
+    @cached_property
+    def columns_alone(self) -> np.ndarray:
+        """[P], bool: which linear parameters are energies of atoms without neighbours."""
+        open_ = [t for t in self.terms if t.learnable]
+        parts = [np.full(self.lengths[t.block], isinstance(t, Constant)) for t in open_]
+        return np.concatenate(parts) if parts else np.zeros(0, bool)
 
     @property
     def _open(self) -> list[Linear | Constant]:

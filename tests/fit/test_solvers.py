@@ -367,7 +367,7 @@ def planted(tmp_path_factory):
         Labelled(a, r.energy, r.forces, r.virial)
         for a, r in zip(frames, whole.evaluate_batch(frames), strict=True)
     ]
-    goals = targets(whole, made, KINDS, Weights())
+    goals = targets(made, KINDS, Weights())
     factors = assemble(whole, goals, plan(whole, goals), 1)
     first = whole.potential.lengths["ace.two_body"]
     rest = {k: without_pairs(f, first, true[first:]) for k, f in factors.items()}

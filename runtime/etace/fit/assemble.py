@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import jax
 import numpy as np
 
 from etace.errors import StructureError
@@ -27,15 +28,16 @@ from etace.precision import host_precision
 SMALLEST = 256  # atoms in a batch, at least
 TALL = 5  # rows of a task per column
 STRUCTURES = 64  # in a batch, at most
+COMPILED = 1e8  # a shape takes as long to compile as so many more slots times columns take to work out
 MANY = 48  # config types with a factor of their own
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One structure as a fit sees it: labels less what the model gives without linear parameters.
+    """One structure as a fit sees it.
 
     energy: eV; forces: [N, 3], eV/Å; virial: [3, 3], eV; None where there is no label
-    split: train or validation
+    split: train or validation; bound: whether the energy is that above the atoms alone
     """
 
     atoms: Any
@@ -46,6 +48,7 @@ class Target:
     weight: float
     split: str
     source: str
+    bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def plan(model: Any, targets: Sequence[Target]) -> Plan:
         except StructureError as error:
             raise StructureError(f"{t.source}: {error}") from None
         longest.append(int(np.bincount(pairs.i, minlength=1).max()) if len(pairs.i) else 1)
-    classes = _classes(longest)
+    classes = _classes(longest, [len(t.atoms) for t in targets], columns)
     order = sorted(
         range(len(targets)),
         key=lambda k: (targets[k].split, targets[k].group, classes[k], -len(targets[k].atoms), k),
@@ -107,11 +110,17 @@ def plan(model: Any, targets: Sequence[Target]) -> Plan:
     return Plan(made, atoms, STRUCTURES, real)
 
 
-def _classes(longest: Sequence[int]) -> list[int]:
-    """Slots for each structure: three sizes at most, so that XLA compiles three shapes at most."""
-    top = slot_bucket(max(longest))
-    sizes = sorted({slot_bucket(-(-top * part // 8)) for part in (8, 6, 4)})
-    return [next(s for s in sizes if s >= n) for n in longest]
+def _classes(longest: Sequence[int], atoms: Sequence[int], columns: int) -> list[int]:
+    """Slots for each structure: as many as the largest needs, or fewer where that saves more time
+    than another shape takes to compile."""
+    sizes = [slot_bucket(max(longest))]
+    for part in (6, 4):
+        size = slot_bucket(-(-sizes[0] * part // 8))
+        fewer = sum(n for n, most in zip(atoms, longest, strict=True) if most <= size)
+        saved = (sizes[-1] - size) * fewer
+        if size < sizes[-1] and saved * columns > COMPILED:
+            sizes.append(size)
+    return [min(s for s in sizes if s >= n) for n in longest]
 
 
 def rows_of(
@@ -119,7 +128,7 @@ def rows_of(
 ) -> Iterator[tuple[Key, np.ndarray]]:
     """Rows [.., P + 1] of [A | y] of one batch: energies / sqrt(N), forces, virials / sqrt(N).
 
-    A virial has six rows: xx, yy, zz, yz, xz, xy.
+    y: labels less what no linear parameter changes. A virial has six rows: xx, yy, zz, yz, xz, xy.
     """
     chosen = [targets[k] for k in members]
     with host_precision(model.potential.dtype):
@@ -127,24 +136,29 @@ def rows_of(
         batch = AtomGraph.batch(
             graphs, capacity=(shape.atoms, slots), n_structures=shape.structures
         )
-        found = model.design_rows(batch)
+        found, fixed = model.rows_and_fixed_part(batch)
         energy, forces, virial = (np.asarray(x) for x in found)
+        alone, rest = np.asarray(fixed.alone), jax.tree.map(np.asarray, fixed.bound)
     start = 0
     for k, t in enumerate(chosen):
         n = len(t.atoms)
         each = t.weight / np.sqrt(n)
         if t.energy is not None:
-            yield (
-                Key(t.split, t.group, "energy"),
-                _row(energy[k][None], np.array([t.energy]), each),
-            )
+            own, y = energy[k], t.energy - rest.energy[k]
+            if t.bound:
+                own = np.where(model.potential.columns_alone, 0, own)
+            else:
+                y -= alone[k]
+            yield Key(t.split, t.group, "energy"), _row(own[None], np.array([y]), each)
         if t.forces is not None:
             own = forces[start : start + n].reshape(3 * n, -1)
-            yield Key(t.split, t.group, "forces"), _row(own, t.forces.reshape(-1), t.weight)
+            y = t.forces - rest.forces[start : start + n]
+            yield Key(t.split, t.group, "forces"), _row(own, y.reshape(-1), t.weight)
         if t.virial is not None:
             six = np.stack([virial[k, a, b] for a, b in VOIGT])
-            y = np.array([t.virial[a, b] for a, b in VOIGT])
-            yield Key(t.split, t.group, "virial"), _row(six, y, each)
+            y = t.virial - rest.virial[k]
+            six_y = np.array([y[a, b] for a, b in VOIGT])
+            yield Key(t.split, t.group, "virial"), _row(six, six_y, each)
         start += n
 
 

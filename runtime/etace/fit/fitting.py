@@ -13,6 +13,7 @@ from etace.errors import RequestError
 from etace.fit.assemble import MANY, Target, assemble, plan
 from etace.fit.factors import Factor, Factors, Key, System, eliminate, system
 from etace.fit.priors import Prior, gamma
+from etace.fit.repulsion import dimers
 from etace.fit.solve import Path
 from etace.fit.solvers import Solver, named
 from etace.fit.weights import Weights
@@ -47,23 +48,25 @@ def fit(
     kinds: Sequence[str] = ("energy", "forces", "virial"),
     solver: str | Solver = "blr",
     validation: Sequence[Any] = (),
+    repulsion: bool = False,
     cores: int | None = None,
 ) -> Fit:
     """Fit a model's linear parameters to `etace.data.Labelled` structures, and set them.
 
     Rows, weights and prior are those of ACEpotentials.jl; the default solver is Bayesian linear
     regression by evidence, others are in `etace.fit.solvers`. validation: structures that are not
-    fitted, from which some solvers choose. Raises EtaceError for what cannot be fitted.
+    fitted, from which some solvers choose. repulsion: with dimers at short distances
+    (`etace.fit.repulsion`). Raises EtaceError for what cannot be fitted.
     """
     solver = named(solver)
     if not structures:
         raise RequestError("there are no structures to fit")
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
-    goals = targets(model, [*structures, *validation], kinds, weights)
-    held = [replace(t, split="validation") for t in goals[len(structures) :]]
-    goals[len(structures) :] = held
-    clock("fixed part")
+    walls = dimers(model, [s.atoms for s in structures]) if repulsion else []
+    goals = targets([*structures, *validation], kinds, weights, walls)
+    held = slice(len(structures), len(structures) + len(validation))
+    goals[held] = [replace(t, split="validation") for t in goals[held]]
     shape = plan(model, goals)
     clock("neighbour lists")
     factors = assemble(model, goals, shape, cores or available_cores())
@@ -75,38 +78,34 @@ def fit(
 
 
 def targets(
-    model: Any, structures: Sequence[Any], kinds: Sequence[str], weights: Weights
+    structures: Sequence[Any],
+    kinds: Sequence[str],
+    weights: Weights,
+    more: Sequence[Target] = (),
 ) -> list[Target]:
-    """Labels less the fixed part. Config types beyond the first `MANY` without weights of their own
+    """What is fitted, `more` last. Config types beyond the first `MANY` without weights of their own
     share a factor."""
-    groups = {s.group for s in structures}
+    groups = {s.group for s in (*structures, *more)}
     weights.check(groups)
     share = len(groups) > MANY
     out = []
-    for s, f in zip(structures, fixed_part(model, [s.atoms for s in structures]), strict=True):
+    for s in structures:
         group = s.group if not share or s.group in weights.groups else "default"
         out.append(
             Target(
                 s.atoms,
-                s.energy - f.energy if "energy" in kinds and s.energy is not None else None,
-                s.forces - f.forces if "forces" in kinds and s.forces is not None else None,
-                s.virial - f.virial if "virial" in kinds and s.virial is not None else None,
-                group, s.weight, "train", s.source,
+                s.energy if "energy" in kinds else None,
+                s.forces if "forces" in kinds else None,
+                s.virial if "virial" in kinds else None,
+                group,
+                s.weight,
+                "train",
+                s.source,
             )
-        )  # fmt: skip
+        )
     if not any(t.energy is not None or t.forces is not None or t.virial is not None for t in out):
         raise RequestError(f"no structure has a label of {', '.join(kinds)}")
-    return out
-
-
-def fixed_part(model: Any, structures: Sequence[Any]) -> list[Any]:
-    """Results for `ase.Atoms` of what no linear parameter changes."""
-    kept = model.params
-    model.params = model.potential.fixed(kept)
-    try:
-        return list(model.evaluate_many(structures))
-    finally:
-        model.params = kept
+    return [*out, *more]
 
 
 @dataclass(frozen=True, eq=False)

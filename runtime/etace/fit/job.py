@@ -70,13 +70,11 @@ def run(
     )
     progress.done("compile the spec", f"{model!r}")
     train, test, suspicious = _data(model, settings, progress)
-    structures = list(train.structures)
+    walls = []
     if settings.repulsion and "energy" in settings.kinds:
-        structures += repulsion.dimers(model, train.structures)
-    goals = targets(model, structures, settings.kinds, weights)
-    real = len(train.structures)  # dimers are never held out
-    goals = hold_out(goals[:real], settings.holdout, settings.seed) + goals[real:]
-    progress.done("fixed part", "energies, forces and virials that no parameter changes")
+        walls = repulsion.dimers(model, [s.atoms for s in train.structures])
+    goals = targets(train.structures, settings.kinds, weights, walls)
+    goals = hold_out(goals, settings.holdout, settings.seed)
     shape = plan(model, goals)
     progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
@@ -214,13 +212,14 @@ def keys_of(settings: Settings) -> Keys:
 
 
 def hold_out(goals: list[Target], fraction: float, seed: int) -> list[Target]:
-    """The same with a part of each config type marked as validation, drawn from the seed."""
+    """The same with a part of each config type marked as validation, drawn from the seed; core
+    repulsion is never held out."""
     if not fraction:
         return goals
     draws = params.normal(seed, "hold-out", (len(goals),))
     out = list(goals)
     for group in sorted({t.group for t in goals}):
-        own = [k for k, t in enumerate(goals) if t.group == group]
+        own = [k for k, t in enumerate(goals) if t.group == group and not t.bound]
         chosen = sorted(own, key=lambda k: draws[k])[: round(fraction * len(own))]
         for k in chosen:
             out[k] = replace(out[k], split="validation")

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from etace.data import Labelled
-from etace.fit.fitting import fixed_part
+from etace.fit.assemble import Target
 from etace.report.dimers import ranges
 from etace.repulsion import COULOMB, SCREEN, screened
 
@@ -31,14 +30,15 @@ def zbl(r: np.ndarray, Z1: int, Z2: int) -> np.ndarray:
     return np.asarray(screened(np.asarray(r, float), COULOMB * Z1 * Z2, length, np))
 
 
-def dimers(model: Any, structures: Sequence[Any]) -> list[Labelled]:
-    """Labelled dimers of every unordered pair of species; their energies are those of the atoms apart
-    (what the model gives of them without linear parameters) plus ZBL's."""
+def dimers(model: Any, structures: Sequence[Any]) -> list[Target]:
+    """Dimers of every unordered pair of species, with ZBL's energy above the atoms alone.
+
+    structures: `ase.Atoms`, whose shortest distances say what is short
+    """
     from ase import Atoms
     from ase.data import atomic_numbers
 
     shortest = shortest_distances(model, structures)
-    alone = [r.energy for r in fixed_part(model, [Atoms(s) for s in model.species])]
     out = []
     for a, b in combinations_with_replacement(range(len(model.species)), 2):
         names = model.species[a], model.species[b]
@@ -47,13 +47,13 @@ def dimers(model: Any, structures: Sequence[Any]) -> list[Labelled]:
             energy = float(zbl(np.array(r), *(atomic_numbers[n] for n in names)))
             atoms = Atoms(names, positions=[[0, 0, 0], [0, 0, r]])
             source = f"{'-'.join(names)} dimer at {r:.3f} Å"
-            total = alone[a] + alone[b] + energy
-            out.append(Labelled(atoms, total, None, None, GROUP, STRENGTH / energy, source))
+            weight = STRENGTH / energy
+            out.append(Target(atoms, energy, None, None, GROUP, weight, "train", source, True))
     return out
 
 
 def shortest_distances(model: Any, structures: Sequence[Any]) -> dict[tuple[int, int], float]:
     """By unordered pair of species (their numbers in the model), Å; pairs that are nowhere are not in it."""
     index = {s: k for k, s in enumerate(model.species)}
-    found = ranges(model, [s.atoms for s in structures])
+    found = ranges(model, structures)
     return {(index[a], index[b]): span[0] for (a, b), span in found.items() if span is not None}
