@@ -15,6 +15,7 @@ from etace.fit.priors import Prior, gamma
 from etace.fit.solve import evidence
 from etace.fit.weights import Weights
 from etace.precision import host_precision
+from etace.report.dimers import ranges
 
 ROOT = Path(__file__).parents[2]
 SILICA = ROOT / "examples/data/SiO2_EDI_train.xyz"
@@ -268,10 +269,10 @@ def test_core_repulsion_is_that_of_zbl(tmp_path):
     path.write_text(REPELLING)
     model = etace.load(path)
     structures = read([SILICA], want=("energy", "forces")).structures[:20]
-    made = repulsion.dimers(model, [s.atoms for s in structures])
+    seen = ranges(model, [s.atoms for s in structures])
+    made = repulsion.dimers(model, seen)
     assert len(made) == 3 * len(repulsion.FRACTIONS)
-    shortest = repulsion.shortest_distances(model, [s.atoms for s in structures])
-    assert 1.3 < shortest[0, 1] < 1.7  # Si-O
+    assert 1.3 < seen["Si", "O"][0] < 1.7
     alone = {s: model.energy(single(s)) for s in ("Si", "O")}
 
     def off():

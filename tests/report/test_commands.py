@@ -198,7 +198,7 @@ def test_a_dimer_is_the_energy_of_two_atoms_less_that_of_each(small):
 
     model = etace.load(small)
     model.set_linear_parameters(np.random.default_rng(0).normal(size=model.length_basis))
-    found = dimers(model, [read(FRAMES, index=0, format="extxyz")], points=5)
+    found = dimers(model, ranges(model, [read(FRAMES, index=0, format="extxyz")]), points=5)
     assert [d.pair for d in found] == [("Si", "Si"), ("Si", "O"), ("O", "O")]
     d = found[1]
     pair = Atoms("SiO", positions=[[0, 0, 0], [0, d.r[2], 0]])

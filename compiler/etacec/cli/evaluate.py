@@ -114,9 +114,9 @@ def _evaluate(
 def _page(model: Any, data: Any, files: list[str], compared: Any, seconds: dict[str, float]) -> str:
     from etace.report import Report, page
     from etace.report.card import card
-    from etace.report.dimers import dimers
+    from etace.report.dimers import dimers, ranges
 
-    curves = dimers(model, [s.atoms for s in data.structures])
+    curves = dimers(model, ranges(model, [s.atoms for s in data.structures]))
     texts = model.origin["sources"]
     found = model.card or {**card(model), "date": None}  # of a fit nobody told of
     tested = card(model, test=compared, test_files=files, test_digest=data.digest)["data"]["test"]

@@ -118,7 +118,9 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
 def _term(c: Context, node: str, factor: float) -> list[str]:
     o = c.graph.op(node)
     if isinstance(o, op.SelectConstant):
-        return [f'        Constant("{node}", {factor!r}, {c.names[node]}, learnable={o.learnable}),']
+        return [
+            f'        Constant("{node}", {factor!r}, {c.names[node]}, learnable={o.learnable}),'
+        ]
     if isinstance(o, op.Zbl):
         return [f'        Fixed("{node}", {factor!r}, {c.names[node]}),']
     assert isinstance(o, op.Readout)

@@ -28,7 +28,9 @@ from etace.precision import host_precision
 SMALLEST = 256  # atoms in a batch, at least
 TALL = 5  # rows of a task per column
 STRUCTURES = 64  # in a batch, at most
-COMPILED = 1e8  # a shape takes as long to compile as so many more slots times columns take to work out
+COMPILED = (
+    1e8  # a shape takes as long to compile as so many more slots times columns take to work out
+)
 MANY = 48  # config types with a factor of their own
 
 

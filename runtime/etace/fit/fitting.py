@@ -18,6 +18,7 @@ from etace.fit.solve import Path
 from etace.fit.solvers import Solver, named
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
+from etace.report.dimers import ranges
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def fit(
         raise RequestError("there are no structures to fit")
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
-    walls = dimers(model, [s.atoms for s in structures]) if repulsion else []
+    walls = dimers(model, ranges(model, [s.atoms for s in structures])) if repulsion else []
     goals = targets([*structures, *validation], kinds, weights, walls)
     held = slice(len(structures), len(structures) + len(validation))
     goals[held] = [replace(t, split="validation") for t in goals[held]]

@@ -28,6 +28,7 @@ from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
+from etace.report.dimers import Ranges, ranges
 
 SHOWN = 4  # lines on columns that cannot be told apart
 IN_WORDS = 1200  # columns of which the dependences are looked for block by block
@@ -36,6 +37,7 @@ IN_WORDS = 1200  # columns of which the dependences are looked for block by bloc
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """model: fitted; solved: what the solver says; train, test: predictions beside labels
+    seen: distances in the training data
     coverage: of the spread of the committee, if there is one, on the test (or training) set
     warnings: what a user should know of the data and the fit
     """
@@ -44,6 +46,7 @@ class Outcome:
     solved: Solved
     train_data: Dataset
     test_data: Dataset | None
+    seen: Ranges
     train: list[Comparison]
     test: list[Comparison]
     coverage: tuple[Coverage, ...] = ()
@@ -70,9 +73,9 @@ def run(
     )
     progress.done("compile the spec", f"{model!r}")
     train, test, suspicious = _data(model, settings, progress)
-    walls = []
-    if settings.repulsion and "energy" in settings.kinds:
-        walls = repulsion.dimers(model, [s.atoms for s in train.structures])
+    seen = ranges(model, [s.atoms for s in train.structures])
+    core = settings.repulsion and "energy" in settings.kinds
+    walls = repulsion.dimers(model, seen) if core else []
     goals = targets(train.structures, settings.kinds, weights, walls)
     goals = hold_out(goals, settings.holdout, settings.seed)
     shape = plan(model, goals)
@@ -95,7 +98,7 @@ def run(
     covered = _committee(model, solved, (test or train).structures, settings, progress)
     progress.done("errors", "of training and test structures")
     told = (*suspicious, *blind)
-    return Outcome(model, solved, train, test, compared, judged, covered, told)
+    return Outcome(model, solved, train, test, seen, compared, judged, covered, told)
 
 
 def _data(

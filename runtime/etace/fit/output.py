@@ -86,7 +86,7 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             gamma=solved.gamma,
             c=solved.c,
             prior_scale=solved.notes.get("prior scale"),
-            dimers=dimers(model, [s.atoms for s in outcome.train_data.structures]),
+            dimers=dimers(model, outcome.seen),
             calibration=calibration_of(outcome.coverage),
             seconds=dict(progress.seconds),
             notes=solved.notes,

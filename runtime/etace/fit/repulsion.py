@@ -8,14 +8,13 @@ carry the screened repulsion of their nuclei (`etace.repulsion`, not switched of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
 from etace.fit.assemble import Target
-from etace.report.dimers import ranges
+from etace.report.dimers import Ranges
 from etace.repulsion import COULOMB, SCREEN, screened
 
 GROUP = "core repulsion"
@@ -30,30 +29,24 @@ def zbl(r: np.ndarray, Z1: int, Z2: int) -> np.ndarray:
     return np.asarray(screened(np.asarray(r, float), COULOMB * Z1 * Z2, length, np))
 
 
-def dimers(model: Any, structures: Sequence[Any]) -> list[Target]:
+def dimers(model: Any, seen: Ranges) -> list[Target]:
     """Dimers of every unordered pair of species, with ZBL's energy above the atoms alone.
 
-    structures: `ase.Atoms`, whose shortest distances say what is short
+    seen: as of `etace.report.dimers.ranges`, whose shortest distances say what is short
     """
     from ase import Atoms
     from ase.data import atomic_numbers
 
-    shortest = shortest_distances(model, structures)
     out = []
     for a, b in combinations_with_replacement(range(len(model.species)), 2):
         names = model.species[a], model.species[b]
+        span = seen.get(names)
+        shortest = UNSEEN if span is None else span[0]
         for fraction in FRACTIONS:
-            r = fraction * shortest.get((a, b), UNSEEN)
+            r = fraction * shortest
             energy = float(zbl(np.array(r), *(atomic_numbers[n] for n in names)))
             atoms = Atoms(names, positions=[[0, 0, 0], [0, 0, r]])
             source = f"{'-'.join(names)} dimer at {r:.3f} Å"
             weight = STRENGTH / energy
             out.append(Target(atoms, energy, None, None, GROUP, weight, "train", source, True))
     return out
-
-
-def shortest_distances(model: Any, structures: Sequence[Any]) -> dict[tuple[int, int], float]:
-    """By unordered pair of species (their numbers in the model), Å; pairs that are nowhere are not in it."""
-    index = {s: k for k, s in enumerate(model.species)}
-    found = ranges(model, structures)
-    return {(index[a], index[b]): span[0] for (a, b), span in found.items() if span is not None}

@@ -22,6 +22,7 @@ from etace.neighbours import Neighbours, reverse_index
 from etace.structure import Paired
 
 Array = Any
+MANY = 1024  # structures that a batch has place for, at least: their cells are all they cost
 
 
 @jax.tree_util.register_dataclass
@@ -130,7 +131,7 @@ class Capacity:
         blocks = _power(self.blocks)
         slots = tuple(-(-k // _step(k)) * _step(k) for k in self.slots)
         atoms = _power(max(self.atoms, 8))
-        structures = _power(self.structures) if self.structures else 0
+        structures = _power(max(self.structures, MANY)) if self.structures else 0
         return Capacity(atoms, blocks, slots, self.size, self.parts, structures)
 
 

@@ -28,6 +28,7 @@ SPLIT = 256  # atoms per part, at least
 EMPTY = (
     16  # empty blocks cost memory, not time: a compiled shape serves graphs so many times smaller
 )
+WASTE = 1e7  # empty places for neighbours that cost as much time as compiling another shape
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Evaluator:
         self.splines = splines
         self.spline_errors: list[SplineError] = []
         self._capacities: list[Capacity] = []
+        self._wasted = 0.0
         self._params: Any = None
         self._tables: list[Any] = []
         self._members: Any = None
@@ -136,7 +138,7 @@ class Evaluator:
     def prepare(self, structures: Sequence[Paired], batch: bool = False) -> Prepared:
         """The graph of these structures in a shape that is compiled already, if one fits."""
         n = sum(map(len, structures))
-        parts = max(1, min(len(self.devices), n // SPLIT))
+        parts = len(self.devices) if batch else max(1, min(len(self.devices), n // SPLIT))
         species = len(self.inference.cutoffs)
         graph = pack(structures, species, self.inference.dtype, self._capacity, parts, batch)
         with host_precision(self.inference.dtype):
@@ -145,15 +147,29 @@ class Evaluator:
         return Prepared(graph, tuple(map(len, structures)), batch)
 
     def _capacity(self, need: Capacity) -> Capacity:
-        fits = [c for c in self._capacities if c.holds(need) and _close(c, need)]
+        fits = [c for c in self._capacities if c.holds(need) and c.blocks <= EMPTY * need.blocks]
         if fits:
-            return min(fits, key=lambda c: (sum(c.slots), c.blocks))
+            best = min(fits, key=lambda c: (sum(c.slots), c.blocks))
+            if _close(best, need) or self._once(best, need):
+                return best
         # the largest numbers of neighbours seen so far: sizes differ more often than densities
         alike = [c.slots for c in self._capacities if _alike(c.slots, need.slots)]
         slots = tuple(map(max, zip(need.slots, *alike, strict=True)))
         made = replace(need, slots=slots).rounded()
         self._capacities.append(made)
         return made
+
+    def _once(self, c: Capacity, need: Capacity) -> bool:
+        """Whether a batch, which is not evaluated again and again, had better take this wider shape:
+        until what all of them waste is worth another one."""
+        if not need.structures:
+            return False
+        waste = need.parts * need.blocks * need.size * (sum(c.slots) - sum(need.slots))
+        if self._wasted + waste > WASTE:
+            self._wasted = 0.0
+            return False
+        self._wasted += waste
+        return True
 
     # ------------------------------------------------------------ evaluation
 
@@ -268,8 +284,8 @@ def available_cores() -> int:
 
 
 def _close(c: Capacity, need: Capacity) -> bool:
-    """Whether little time is lost in the larger shape: empty slots cost time, empty blocks memory."""
-    return sum(c.slots) <= 1.25 * sum(need.slots) + 8 and c.blocks <= EMPTY * need.blocks
+    """Whether little time is lost in the larger shape: empty slots cost time."""
+    return sum(c.slots) <= 1.25 * sum(need.slots) + 8
 
 
 def _alike(a: Sequence[int], b: Sequence[int]) -> bool:

@@ -14,6 +14,7 @@ POINTS = 240
 NEAR = 0.85  # of the shortest distance in the data: a well may lie just inside it
 
 Pair = tuple[str, str]
+Ranges = Mapping[Pair, tuple[float, float] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +37,16 @@ class Dimer:
 
 def dimers(
     model: Any,
-    structures: Iterable[Any] = (),
+    seen: Ranges | None = None,
     *,
     shortest: float = SHORTEST,
     points: int = POINTS,
 ) -> list[Dimer]:
-    """Curves of every unordered pair that has a bond; structures: `ase.Atoms`, for the data's ranges."""
+    """Curves of every unordered pair that has a bond; seen: the data's `ranges`."""
     from ase import Atoms
 
     pairs = species_pairs(model)
-    seen = ranges(model, structures)
+    seen = seen or {}
     grids = [np.linspace(min(shortest, 0.5 * cutoff), cutoff, points) for cutoff in pairs.values()]
     frames = [Atoms(s) for s in model.species]
     frames += [
@@ -53,13 +54,14 @@ def dimers(
         for pair, grid in zip(pairs, grids, strict=True)
         for r in grid
     ]
-    # in one batch: one shape to compile
-    found = iter(model.evaluate_many(frames, atoms_per_batch=2 * len(frames)))
+    found = iter(model.evaluate_many(frames))
     alone = {s: next(found).energy for s in model.species}
     out = []
     for (pair, cutoff), grid in zip(pairs.items(), grids, strict=True):
         both = np.array([next(found).energy for _ in grid])
-        out.append(Dimer(pair, grid, both - alone[pair[0]] - alone[pair[1]], cutoff, seen[pair]))
+        out.append(
+            Dimer(pair, grid, both - alone[pair[0]] - alone[pair[1]], cutoff, seen.get(pair))
+        )
     return out
 
 
@@ -74,8 +76,9 @@ def species_pairs(model: Any) -> dict[Pair, float]:
     }
 
 
-def ranges(model: Any, structures: Iterable[Any]) -> Mapping[Pair, tuple[float, float] | None]:
-    """Shortest and longest distance below the cutoff, Å, of every unordered pair; None: there is none."""
+def ranges(model: Any, structures: Iterable[Any]) -> Ranges:
+    """Shortest and longest distance below the cutoff, Å, of every unordered pair in `ase.Atoms`; None:
+    there is none."""
     n = len(model.species)
     least, most = np.full((n, n), np.inf), np.zeros((n, n))
     for atoms in structures:
