@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from etace.errors import StructureError
 from etace.fit.factors import Factor, Key, factor, merged
@@ -202,7 +203,10 @@ def assemble(
     """
     total = {} if total is None else dict(total)
     tasks = shape.tasks[start:]
-    with ThreadPoolExecutor(cores, thread_name_prefix="etace-fit") as pool:
+    with (
+        threadpool_limits(1, user_api="blas"),  # threads of threads stand in each other's way
+        ThreadPoolExecutor(cores, thread_name_prefix="etace-fit") as pool,
+    ):
         waiting: list[Future[dict[Key, Factor]]] = []
         try:
             submitted = iter(tasks)

@@ -8,11 +8,13 @@ are chosen after the rows have gone by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dgeqrf
 
+BLOCK = 64  # columns that LAPACK works on at a time
 KINDS = ("energy", "forces", "virial")
 
 
@@ -37,26 +39,34 @@ class Factor:
 Factors = Mapping[Key, Factor]
 
 
-def factor(blocks: Iterable[np.ndarray], rows: int | None = None) -> Factor:
-    """The factor of rows [.., P + 1] given in pieces."""
-    stacked = np.concatenate(list(blocks))
-    return Factor(len(stacked) if rows is None else rows, reduced(stacked))
+def factor(blocks: list[np.ndarray]) -> Factor:
+    """The factor of rows [.., P + 1] given in pieces, which are taken out of the list."""
+    rows = sum(map(len, blocks))
+    return Factor(rows, reduced(blocks))
 
 
-def reduced(rows: np.ndarray) -> np.ndarray:
-    """R of the rows, or the rows themselves where there are not more than columns."""
-    return rows if len(rows) <= rows.shape[1] else triangle(rows)
+def reduced(blocks: list[np.ndarray]) -> np.ndarray:
+    """R of rows in pieces, or the rows themselves where there are not more than columns."""
+    rows, columns = sum(map(len, blocks)), blocks[0].shape[1]
+    stacked = np.empty((rows, columns), order="F" if rows > columns else "C")
+    start = 0
+    while blocks:
+        own = blocks.pop(0)
+        stacked[start : start + len(own)] = own
+        start += len(own)
+    return stacked if rows <= columns else triangle(stacked)
 
 
 def triangle(rows: np.ndarray) -> np.ndarray:
-    """R of QR. rows: [m, n], m >= n; result: [n, n]"""
-    found: np.ndarray = np.linalg.qr(rows, mode="r")  # type: ignore[assignment]
-    return found
+    """R of QR. rows: [m, n], m >= n, overwritten where they are in Fortran's order; result: [n, n]"""
+    columns = rows.shape[1]
+    found, *_ = dgeqrf(rows, lwork=BLOCK * columns, overwrite_a=True)
+    return np.ascontiguousarray(np.triu(found[:columns]))
 
 
 def merged(a: Factor, b: Factor) -> Factor:
     """Of the rows of both."""
-    return factor([a.R, b.R], a.rows + b.rows)
+    return Factor(a.rows + b.rows, reduced([a.R, b.R]))
 
 
 @dataclass(frozen=True, eq=False)

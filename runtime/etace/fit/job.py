@@ -84,6 +84,7 @@ def run(
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
+    del factors  # the largest arrays of a fit
     blind = [f"columns that the data cannot tell apart: {line}" for line in _blind(model, solved)]
     for line in blind[:SHOWN]:
         progress.note(line)
