@@ -30,6 +30,8 @@ class Calculator(AseCalculator):
     uncertainty is "forces", forces_std: [N, 3], eV/Å.
 
     uncertainty: "energy" (default: energy_std costs little), "forces" or "none"
+    extrapolation: whether extrapolation_grade, [N], is always among the results; it is worked out
+        with the design basis of every atom, which takes several times as long as the forces
     """
 
     implemented_properties = [  # noqa: RUF012 (as ASE declares it)
@@ -41,6 +43,7 @@ class Calculator(AseCalculator):
         "virial",
         "energy_std",
         "forces_std",
+        "extrapolation_grade",
     ]
 
     def __init__(
@@ -49,12 +52,14 @@ class Calculator(AseCalculator):
         *,
         skin: float = 0.5,
         uncertainty: str = "energy",
+        extrapolation: bool = False,
         **load_keywords: Any,
     ):
         super().__init__()
         if uncertainty not in ("energy", "forces", "none"):
             raise ParameterError(f"uncertainty is energy, forces or none, not `{uncertainty}`")
         self.uncertainty = uncertainty
+        self.extrapolation = extrapolation
         self.model = model if isinstance(model, Model) else load(model, **load_keywords)
         self.skin = float(skin)
         self._prepared: Prepared | None = None
@@ -99,6 +104,8 @@ class Calculator(AseCalculator):
             self.results["energy_std"] = r.energy_std
             if r.forces_std is not None:
                 self.results["forces_std"] = r.forces_std
+        if self.extrapolation or "extrapolation_grade" in properties:
+            self.results["extrapolation_grade"] = next(self.model.extrapolation_grades([atoms]))
         if atoms.cell.rank == 3 and atoms.pbc.any():
             stress = -0.5 * (r.virial + r.virial.T) / atoms.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

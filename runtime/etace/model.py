@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from etace import extrapolation
+from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.graph import AtomGraph
@@ -79,6 +81,7 @@ class Model:
         self.splines = splines
         self.card = card
         self._committee: np.ndarray | None = None
+        self._extrapolation: np.ndarray | None = None
         self._member_params: list[Any] = []
 
     def __repr__(self) -> str:
@@ -236,6 +239,32 @@ class Model:
             )  # fmt: skip
             start += n
 
+    # ------------------------------------------------------------ extrapolation
+
+    @property
+    def extrapolation(self) -> np.ndarray | None:
+        """[species, F, F] of `etace.extrapolation`, or None."""
+        return self._extrapolation
+
+    def set_extrapolation(self, values: Any) -> None:
+        """values: [species, F, F], copied; None: no grades."""
+        if values is not None:
+            values = np.array(values, self.potential.dtype)
+            species, functions = self.potential.site_columns.shape
+            if values.shape != (species, functions, functions):
+                raise ParameterError(
+                    f"extrapolation needs [{species}, {functions}, {functions}], not "
+                    f"{list(values.shape)}"
+                )
+        self._extrapolation = values
+
+    def extrapolation_grades(self, structures: Sequence[Any]) -> Iterator[np.ndarray]:
+        """Of the atoms of each structure: [N]. 1: as far from what is known as the farthest atom that
+        was fitted; see `etace.extrapolation`."""
+        if self._extrapolation is None:
+            raise RequestError("this model has no extrapolation grades: `etace fit` makes them")
+        return extrapolation.grades(self, self._extrapolation, structures)
+
     # ------------------------------------------------------------ the training form
 
     def graph(self, atoms: Any, *, skin: float = 0.0) -> AtomGraph:
@@ -251,6 +280,10 @@ class Model:
     def _rows_and_fixed_part(self) -> Any:
         p = self.potential
         return jax.jit(lambda *x: (p.design_rows(*x), p.fixed_part(*x)))
+
+    @cached_property
+    def _site_basis(self) -> Any:
+        return jax.jit(lambda *x: in_blocks(lambda b: self.potential.site_basis(x[0], b), x[1]))
 
     @cached_property
     def _energy_rows(self) -> Any:
@@ -279,15 +312,20 @@ class Model:
         return self.potential.get_linear_parameters(self.params)
 
     def set_linear_parameters(self, values: Any) -> None:
-        """values: [P]; copied. The card and the committee, which are of the old ones, go."""
+        """values: [P]; copied. Card, committee and extrapolation, which are of the old ones, go."""
         self.params = self.potential.set_linear_parameters(self.params, values)
         self.card = None
         self.set_committee(None)
+        self.set_extrapolation(None)
 
     def energy_basis(self, atoms: Any) -> np.ndarray:
         """dE/dc: [P]. Terms without columns (a frozen onebody) are not in it."""
         with host_precision(self.potential.dtype):
             return np.asarray(self._energy_rows(self.params, self.graph(atoms)))
+
+    def site_basis(self, graph: AtomGraph) -> Any:
+        """[N, functions] of `Potential.site_basis`, as JAX arrays in the caller's mode of JAX."""
+        return self._site_basis(self.params, graph)
 
     def energy_forces_virial_basis(self, atoms: Any) -> Rows:
         """Derivatives of energy, forces and virial in the linear parameters."""
@@ -332,6 +370,8 @@ class Model:
         }
         if self._committee is not None:
             tensors["committee"] = self._committee
+        if self._extrapolation is not None:
+            tensors["extrapolation"] = self._extrapolation.astype(np.float32)
         if self.card is not None:
             metadata["card"] = dict(self.card)
         return tensors, metadata
@@ -461,11 +501,11 @@ def from_tensors(
     done = compilation(tensors, metadata, where, dtype)
     loaded = from_compilation(done, metadata["model"])
     loaded.params = _params_of(tensors, loaded, where)
-    if "committee" in tensors:
-        try:
-            loaded.set_committee(tensors["committee"])
-        except ParameterError as error:
-            raise ModelFileError(f"{where}: {error}") from None
+    try:
+        loaded.set_committee(tensors.get("committee"))
+        loaded.set_extrapolation(tensors.get("extrapolation"))
+    except ParameterError as error:
+        raise ModelFileError(f"{where}: {error}") from None
     card = metadata.get("card")
     loaded.card = dict(card) if isinstance(card, Mapping) else None
     names = [str(p) for p in loaded.potential.linear_parameters]

@@ -281,6 +281,17 @@ class Potential:
         )
 
     @cached_property
+    def site_columns(self) -> np.ndarray:
+        """[species, functions]: the linear parameter of each function of `site_basis`, by species."""
+        parts, first = [], 0
+        for t in self.terms:
+            if t.learnable and isinstance(t, Linear):
+                n = self.lengths[t.block]
+                parts.append(first + np.arange(n).reshape(len(self.species), -1))
+            first += self.lengths[t.block]
+        return np.concatenate([np.zeros((len(self.species), 0), int), *parts], axis=1)
+
+    @cached_property
     def columns_alone(self) -> np.ndarray:
         """[P], bool: which linear parameters are energies of atoms without neighbours."""
         open_ = [t for t in self.terms if t.learnable]

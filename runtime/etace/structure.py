@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -98,3 +99,14 @@ def _check_resolution(x: np.ndarray, dtype: np.dtype) -> None:
             f"atom {far[0]} is at {x[far[0]].tolist()} Å, where {dtype} resolves no better than "
             "0.001 Å: wrap the atoms into the cell, or use float64"
         )
+
+
+def densest_first(structures: Sequence[Any]) -> list[int]:
+    """Places of `ase.Atoms` by atoms per Å^3, what is open last: what is compiled for the first, with
+    the most neighbours, serves all."""
+
+    def density(k: int) -> float:
+        atoms = structures[k]
+        return len(atoms) / atoms.get_volume() if atoms.pbc.all() else 0.0
+
+    return sorted(range(len(structures)), key=lambda k: -density(k))

@@ -97,6 +97,9 @@ def command(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Scale the committee's spread to the test errors.")
     ] = False,
+    extrapolation: Annotated[
+        bool, typer.Option(help="Grades of atoms far from the training data, in the model file.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of random starts, hold-out and committee.")] = 0,
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
@@ -140,7 +143,7 @@ def command(
                 "solver": solver, "solver_options": _options(solver_option),
                 "repulsion": repulsion, "tune_prior": tune_prior,
                 "noise_per_kind": noise_per_kind, "holdout": holdout, "committee": committee,
-                "calibrate": calibrate, "seed": seed,
+                "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
             }  # fmt: skip
             settings = _settings(spec, output, elements, size, e0, model, define, given)
         if report and find_spec("matplotlib") is None:

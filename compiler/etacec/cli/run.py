@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +50,10 @@ def command(
         int | None,
         typer.Option("--splines", min=2, help="Knots of splined radials.", show_default="exact"),
     ] = None,
+    extrapolation: Annotated[
+        bool,
+        typer.Option("--extrapolation", help="How far every atom is from the fit's training data."),
+    ] = False,
     define: Define = None,
 ) -> None:
     """Evaluate a model on structures: a table, and a file with -o."""
@@ -73,14 +78,16 @@ def command(
     try:
         committee = loaded.committee is not None
         found = loaded.committee_many(frames) if committee else loaded.evaluate_many(frames)
+        grades = loaded.extrapolation_grades(frames) if extrapolation else repeat(None)
         results = list(_progress(found, len(frames)))
+        more = [_more(r, own) for r, own in zip(results, grades)]  # noqa: B905 (repeat has no end)
     except EtaceError as error:
         fail(_which(loaded, frames, names, str(error)), 1)
-    _table(loaded, frames, names, results)
+    _table(loaded, frames, names, results, more)
     for how_far in loaded.evaluator.spline_errors:
         typer.echo(str(how_far))
     if output is not None:
-        _write(output, frames, names, results)
+        _write(output, frames, names, results, more)
         typer.echo(f"written: {output}")
 
 
@@ -179,7 +186,31 @@ def pressure(atoms: Any, virial: Any) -> float | None:
     return float(virial.trace() / (3 * atoms.get_volume()) / GPa)
 
 
-def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any]) -> None:
+def _more(r: Any, grades: Any) -> dict[str, Any]:
+    """What only some models know: spreads of a committee, grades of every atom."""
+    found = {}
+    if hasattr(r, "energy_std"):
+        found = {"energy_std": r.energy_std, "forces_std": r.forces_std}
+    if grades is not None:
+        found["extrapolation_grade"] = grades
+    return found
+
+
+# title of a column, and its text
+COLUMNS: dict[str, tuple[str, Callable[[Any, int], str]]] = {
+    "energy_std": ("E std, meV/atom", lambda value, n: f"{1000 * value / n:.3f}"),
+    "forces_std": ("max F std, eV/Å", lambda value, n: f"{value.max():.4f}"),
+    "extrapolation_grade": ("max grade", lambda value, n: f"{value.max():.3g}"),
+}
+
+
+def _table(
+    loaded: Any,
+    frames: list[Any],
+    names: list[str],
+    results: list[Any],
+    more: list[dict[str, Any]],
+) -> None:
     import numpy as np
     from rich.console import Console
     from rich.table import Table
@@ -187,19 +218,19 @@ def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any])
     table = Table(box=None, pad_edge=False)
     table.add_column("structure", overflow="fold")
     titles = ["atoms", "E, eV", "E/atom, eV", "max |F|, eV/Å", "P, GPa"]
-    if loaded.committee is not None:
-        titles += ["E std, meV/atom", "max F std, eV/Å"]
+    titles += [COLUMNS[name][0] for name in more[0]]
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
-    for atoms, name, r in list(zip(frames, names, results, strict=True))[:SHOWN]:
+    for atoms, name, r, own in list(zip(frames, names, results, more, strict=True))[:SHOWN]:
         largest = float(np.linalg.norm(r.forces, axis=1).max())
         p = pressure(atoms, r.virial)
         table.add_row(
             name, str(len(atoms)), f"{r.energy:.6f}", f"{r.energy / len(atoms):.6f}", f"{largest:.6f}",
-            "-" if p is None else f"{p:.4f}", *_spread_text(atoms, r),
+            "-" if p is None else f"{p:.4f}",
+            *(COLUMNS[kind][1](value, len(atoms)) for kind, value in own.items()),
         )  # fmt: skip
     console = Console()
-    if loaded.committee is not None and not console.is_terminal:
+    if more[0] and not console.is_terminal:
         console = Console(width=120)
     console.print(table, highlight=False)
     if len(frames) > SHOWN:
@@ -214,24 +245,16 @@ def _table(loaded: Any, frames: list[Any], names: list[str], results: list[Any])
         typer.echo("note: all linear parameters are zero (a start, not a fit)", err=True)
 
 
-def _spread(r: Any) -> dict[str, Any]:
-    """energy_std and forces_std of a committee's result; nothing of a single model's."""
-    if not hasattr(r, "energy_std"):
-        return {}
-    return {"energy_std": r.energy_std, "forces_std": r.forces_std}
-
-
-def _spread_text(atoms: Any, r: Any) -> list[str]:
-    found = _spread(r)
-    if not found:
-        return []
-    return [f"{1000 * r.energy_std / len(atoms):.3f}", f"{r.forces_std.max():.4f}"]
-
-
-def _write(path: Path, frames: list[Any], names: list[str], results: list[Any]) -> None:
+def _write(
+    path: Path,
+    frames: list[Any],
+    names: list[str],
+    results: list[Any],
+    more: list[dict[str, Any]],
+) -> None:
     with replacing(path) as beside:
         if path.suffix != ".json":
-            _write_xyz(beside, frames, results)
+            _write_xyz(beside, frames, results, more)
             return
         import numpy as np
 
@@ -243,20 +266,22 @@ def _write(path: Path, frames: list[Any], names: list[str], results: list[Any]) 
                 "forces": r.forces.tolist(),
                 "virial": r.virial.tolist(),
                 "pressure_GPa": pressure(atoms, r.virial),
-                **{k: v if np.isscalar(v) else v.tolist() for k, v in _spread(r).items()},
+                **{k: v if np.isscalar(v) else v.tolist() for k, v in own.items()},
             }
-            for atoms, name, r in zip(frames, names, results, strict=True)
+            for atoms, name, r, own in zip(frames, names, results, more, strict=True)
         ]
         beside.write_text(json.dumps(rows, indent=1), encoding="utf8")
 
 
-def _write_xyz(path: Path, frames: list[Any], results: list[Any]) -> None:
+def _write_xyz(
+    path: Path, frames: list[Any], results: list[Any], more: list[dict[str, Any]]
+) -> None:
     from ase.calculators.singlepoint import SinglePointCalculator
     from ase.io import write
     from ase.stress import full_3x3_to_voigt_6_stress
 
     out = []
-    for atoms, r in zip(frames, results, strict=True):
+    for atoms, r, own in zip(frames, results, more, strict=True):
         copy = atoms.copy()
         for name in ("energy", "free_energy", "stress", "virial"):
             copy.info.pop(name, None)  # labels of the input are not ours
@@ -267,7 +292,7 @@ def _write_xyz(path: Path, frames: list[Any], results: list[Any]) -> None:
             found["stress"] = full_3x3_to_voigt_6_stress(-r.virial / atoms.get_volume())
         copy.calc = SinglePointCalculator(copy, **found)
         copy.info["virial"] = r.virial
-        for name, value in _spread(r).items():
+        for name, value in own.items():
             (copy.info if name == "energy_std" else copy.arrays)[name] = value
         out.append(copy)
     write(str(path), out, format="extxyz")

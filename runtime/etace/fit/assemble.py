@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import jax
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from etace.errors import StructureError
 from etace.fit.factors import Factor, Key, factor, merged
 from etace.graph import AtomGraph, atom_bucket, slot_bucket
 from etace.inference.form import VOIGT
+from etace.parallel import ordered
 from etace.precision import host_precision
 
 SMALLEST = 256  # atoms in a batch, at least
@@ -203,24 +201,8 @@ def assemble(
     """
     total = {} if total is None else dict(total)
     tasks = shape.tasks[start:]
-    with (
-        threadpool_limits(1, user_api="blas"),  # threads of threads stand in each other's way
-        ThreadPoolExecutor(cores, thread_name_prefix="etace-fit") as pool,
-    ):
-        waiting: list[Future[dict[Key, Factor]]] = []
-        try:
-            submitted = iter(tasks)
-            for task in submitted:
-                waiting.append(pool.submit(reduce_task, model, targets, task, shape))
-                if len(waiting) > cores:
-                    break
-            for k in range(len(tasks)):
-                merge_into(total, waiting.pop(0).result())
-                for task in islice(submitted, 1):
-                    waiting.append(pool.submit(reduce_task, model, targets, task, shape))
-                done(start + k + 1, total)
-        except BaseException:
-            for f in waiting:
-                f.cancel()
-            raise
+    found = ordered(lambda task: reduce_task(model, targets, task, shape), tasks, cores)
+    for k, own in enumerate(found):
+        merge_into(total, own)
+        done(start + k + 1, total)
     return total

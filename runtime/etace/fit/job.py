@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from etace import params
+from etace import extrapolation, params
 from etace.data import Dataset, Keys, read, warnings
 from etace.errors import RequestError, StructureError
 from etace.fit import repulsion
@@ -22,7 +22,7 @@ from etace.fit.nullspace import null_space
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside
-from etace.fit.solvers import solver
+from etace.fit.solvers import has_posterior, solver
 from etace.fit.tables import Comparison, compare
 from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
@@ -68,6 +68,10 @@ def run(
     cores = cores or available_cores()
     weights, prior = Weights(settings.weights), prior_of(settings)
     chosen = solver(settings.solver, **settings.solver_options)
+    if settings.committee and not has_posterior(chosen):
+        raise RequestError(
+            f"solver {settings.solver} gives no posterior to draw a committee from: take blr or ard"
+        )
     model = load(
         settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores
     )
@@ -94,6 +98,8 @@ def run(
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
+    if settings.extrapolation:
+        _grade(model, train, test, progress)
     compared = compare(model, train.structures)
     judged = compare(model, test.structures) if test else []
     covered = _committee(model, solved, (test or train).structures, settings, progress)
@@ -117,6 +123,19 @@ def _data(
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
     return train, test, suspicious
+
+
+def _grade(model: Model, train: Dataset, test: Dataset | None, progress: Progress) -> None:
+    """Set the model's extrapolation grades, and say what those of the test set are."""
+    model.set_extrapolation(extrapolation.learned(model, [s.atoms for s in train.structures]))
+    progress.done("extrapolation", "1 for the oddest atom of each species in the training set")
+    if test:
+        found = np.concatenate([*model.extrapolation_grades([s.atoms for s in test.structures])])
+        beyond = int((found > 1).sum())
+        progress.note(
+            f"extrapolation grade of the test set: at most {found.max():.3g}; "
+            f"{beyond} of {len(found)} atoms above 1"
+        )
 
 
 def _committee(
@@ -256,8 +275,7 @@ def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:
     """Members of a committee: [size, P], from the posterior about its mean."""
     if not size:
         return None
-    if solved.root is None:
-        raise RequestError("this solver gives no posterior to draw a committee from: take blr")
+    assert solved.root is not None
     z = params.normal(seed, "committee", (size, solved.root.shape[1]))
     members: np.ndarray = solved.c + z @ solved.root.T
     return members

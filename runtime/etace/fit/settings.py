@@ -31,6 +31,7 @@ class Settings:
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     holdout: fraction of the training structures kept back for solvers that choose by them
     committee: members drawn from the posterior; calibrate: scale their spread to the test errors
+    extrapolation: grades of how far atoms are from the training data (`etace.extrapolation`)
     seed: of all that is drawn: starts of frozen random radials, hold-out, committee
     output: the model file
     """
@@ -53,6 +54,7 @@ class Settings:
     holdout: float = 0.0
     committee: int = 0
     calibrate: bool = False
+    extrapolation: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from etace.fit.factors import KINDS
 from etace.inference.form import VOIGT
+from etace.structure import densest_first
 
 UNITS = {"energy": "meV/atom", "forces": "eV/Å", "virial": "meV/atom"}
 TOTAL = "all"
@@ -51,15 +52,10 @@ class Error:
     largest: float
 
 
-def _density(atoms: Any) -> float:
-    """Atoms per Å^3 of a crystal; 0 for what is open."""
-    return len(atoms) / atoms.get_volume() if atoms.pbc.all() else 0.0
-
-
 def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
     """Predictions beside the labels (`etace.data.Labelled`), in their order."""
-    dense = sorted(range(len(structures)), key=lambda k: -_density(structures[k].atoms))
-    results = model.evaluate_many([structures[k].atoms for k in dense])  # one shape serves all
+    dense = densest_first([s.atoms for s in structures])
+    results = model.evaluate_many([structures[k].atoms for k in dense])
     found = dict(zip(dense, results, strict=True))
     out = []
     for k, s in enumerate(structures):

@@ -24,10 +24,11 @@ from etace.fit.solvers.pivoted import rrqr
 from etace.fit.solvers.tikhonov import tikhonov
 from etace.fit.solvers.truncated import tsvd
 
-__all__ = ["SOLVERS", "Solution", "Solver", "named", "options", "solver"]
+__all__ = ["SOLVERS", "Solution", "Solver", "has_posterior", "named", "options", "solver"]
 
 Solver = Callable[[System, System | None], Solution]
 
+ONE = System(np.eye(1), np.ones(1), 1.0, 3)  # the smallest there is
 SOLVERS: Mapping[str, Callable[..., Solution]] = {
     "blr": evidence,
     "qr": tikhonov,
@@ -59,9 +60,13 @@ def solver(name: str, **given: Any) -> Solver:
                 f"solver `{name}` has no option `{key}`; there is: {', '.join(known)}"
             )
     made = partial(SOLVERS[name], **own)
-    one = System(np.eye(1), np.ones(1), 1.0, 3)
-    made(one, one)  # a wrong value is found here, not after hours of assembly
+    made(ONE, ONE)  # a wrong value is found here, not after hours of assembly
     return made
+
+
+def has_posterior(made: Solver) -> bool:
+    """Whether its solutions come with a covariance."""
+    return made(ONE, ONE).root is not None
 
 
 def named(given: str | Solver) -> Solver:

@@ -1,0 +1,108 @@
+"""How far the surroundings of an atom are from those that a model was fitted to.
+
+    g_i = |b_i L| / (the largest of it among the atoms of this species in the training data),
+    L L^T = (sum over these atoms of b_j b_j^T)^-1
+
+b_i: the basis functions of atom i. |b_i L|^2 is the leverage of the atom in D-optimal design, as MaxVol's
+extrapolation grade (Podryabinkin and Shapeev, Comput. Mater. Sci. 140 (2017) 171) is of a few atoms
+chosen for it: it needs no labels and no choice. 1 is the oddest surroundings among those trained on; far
+above it the model extrapolates.
+
+The covariance of the fitted parameters would be another measure. It is not used: energies of single atoms
+are no labels, and what only shifts them between species or atoms stays unknown in any fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from etace.graph import AtomGraph, atom_bucket
+from etace.inference.evaluator import available_cores
+from etace.parallel import ordered
+from etace.precision import host_precision
+from etace.structure import densest_first
+
+if TYPE_CHECKING:
+    from etace.model import Model
+
+ATOMS = 1024  # in a batch
+UNSEEN = 1e-6  # of the largest singular value: directions that no atom of the training data has
+
+
+def learned(model: Model, structures: Sequence[Any]) -> np.ndarray:
+    """L over the largest |b_i L|, of each species: [species, F, F]. structures: `ase.Atoms`, those that
+    were fitted; L is 0 of a species that is not in them."""
+    n, F = model.potential.site_columns.shape
+    grams, largest = np.zeros((n, F, F)), np.zeros(n)
+    structures = [structures[k] for k in densest_first(structures)]
+    for species, B, _ in bases(model, structures):
+        for z in np.unique(species):
+            own = B[species == z]
+            grams[z] += own.T @ own
+    L = np.array([_root_of_inverse(gram) for gram in grams])
+    for species, B, _ in bases(model, structures):
+        np.maximum.at(largest, species, _lengths(species, B, L))
+    return L / np.where(largest > 0, largest, 1.0)[:, None, None]
+
+
+def grades(model: Model, L: np.ndarray, structures: Iterable[Any]) -> Iterator[np.ndarray]:
+    """g_i of every atom of every structure: [N] each; infinite for a species that was not fitted."""
+    far = np.array([not own.any() for own in L])
+    for species, B, ends in bases(model, structures):
+        found = np.where(far[species], np.inf, _lengths(species, B, L))
+        yield from np.split(found, ends[:-1])
+
+
+def bases(
+    model: Model, structures: Iterable[Any]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Some structures after the other: (species [n], b_i [n, F], where each structure ends)."""
+    groups: list[list[Any]] = [[]]
+    for atoms in structures:
+        if groups[-1] and sum(map(len, groups[-1])) + len(atoms) > ATOMS:
+            groups.append([])
+        groups[-1].append(atoms)
+    slots = [0]  # at least, once the first has said how many
+
+    def basis(group: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _basis(model, group, slots)
+
+    if groups[0]:
+        yield basis(groups[0])
+        yield from ordered(basis, groups[1:], model.cores or available_cores())
+
+
+def _basis(
+    model: Model, group: list[Any], slots: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ends = np.cumsum([len(a) for a in group])
+    with host_precision(model.potential.dtype):
+        size = atom_bucket(max(ATOMS, int(ends[-1])))
+        graphs = [model.graph(a) for a in group]
+        batch = AtomGraph.batch(graphs, capacity=(size, slots[0]), n_structures=ATOMS)
+        slots[0] = slots[0] or batch.n_slots
+        B = np.asarray(model.site_basis(batch), float)[: ends[-1]]
+    return np.asarray(batch.species)[: ends[-1]], B, ends
+
+
+def _root_of_inverse(gram: np.ndarray) -> np.ndarray:
+    """L with L L^T = gram^-1. Directions in which the columns, scaled to one size, hardly are anything
+    count as if they were `UNSEEN`: what no atom has had is far away."""
+    size = np.sqrt(np.diag(gram))
+    if not size.any():
+        return np.zeros_like(gram)
+    size = np.where(size > 0, size, size[size > 0].min())
+    values, vectors = np.linalg.eigh(gram / np.outer(size, size))
+    s = np.sqrt(np.maximum(values, UNSEEN**2 * values[-1]))
+    return np.asarray(vectors / s / size[:, None])
+
+
+def _lengths(species: np.ndarray, B: np.ndarray, L: np.ndarray) -> np.ndarray:
+    out = np.zeros(len(B))
+    for z in np.unique(species):
+        own = species == z
+        out[own] = np.linalg.norm(B[own] @ L[z], axis=1)
+    return out

@@ -1,0 +1,34 @@
+"""Threads whose results come in order, a bounded number of them ahead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ordered(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """function(item) of every item, in their order; each thread has one for BLAS, since threads of
+    threads stand in each other's way."""
+    left = iter(items)
+    waiting: deque[Future[R]] = deque()
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(threads, thread_name_prefix="etace") as pool,
+    ):
+        try:
+            waiting.extend(pool.submit(function, item) for item in islice(left, threads + 1))
+            while waiting:
+                found = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(left, 1))
+                yield found
+        finally:
+            for f in waiting:
+                f.cancel()
