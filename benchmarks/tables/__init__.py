@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.compare import Session
 from benchmarks.report import Table
-from benchmarks.tables import forms, growth, md, speed
+from benchmarks.tables import fit, forms, growth, md, speed
 
 TABLES: dict[str, Callable[[Session], Table]] = {
     "linear_si": speed.linear_si,
@@ -20,4 +20,5 @@ TABLES: dict[str, Callable[[Session], Table]] = {
     "training": forms.training,
     "compilations": forms.compilations,
     "md": md.md,
+    "fit": fit.fit,
 }
