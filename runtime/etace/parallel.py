@@ -1,4 +1,4 @@
-"""Threads whose results come in order, a bounded number of them ahead."""
+"""Threads whose results come in order, a bounded number of them ahead; and BLAS on one thread."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+# Threads of threads stand in each other's way, and how many there are changes the last bits of results.
+one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def ordered(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """function(item) of every item, in their order; each thread has one for BLAS, since threads of
-    threads stand in each other's way."""
+    """function(item) of every item, in their order; BLAS on one thread in each."""
     left = iter(items)
     waiting: deque[Future[R]] = deque()
     with (

@@ -18,6 +18,7 @@ from etace.fit.solve import Path
 from etace.fit.solvers import Solver, named
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
+from etace.parallel import one_blas_thread
 from etace.report.dimers import ranges
 
 
@@ -119,6 +120,7 @@ class Solved:
     path: Path | None = None
 
 
+@one_blas_thread
 def solve(
     model: Any,
     factors: Factors,

@@ -28,6 +28,7 @@ from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
+from etace.parallel import one_blas_thread
 from etace.report.dimers import Ranges, ranges
 
 SHOWN = 4  # lines on columns that cannot be told apart
@@ -53,6 +54,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
+@one_blas_thread
 def run(
     settings: Settings,
     progress: Progress,
