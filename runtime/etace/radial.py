@@ -56,6 +56,18 @@ def monomial(y: jax.Array, n: int, times: Times = None) -> jax.Array:
     return _recursion(y, 1.0, ((1.0, 0.0, 0.0),) * (n - 1), n, times)
 
 
+def recursion(kind: str, n: int, *parameters: float) -> tuple[float, Steps]:
+    """(p_0, ((a, b, c), ..)) with p_k = (a y + b) p_{k-1} + c p_{k-2}, of n polynomials.
+
+    kind: chebyshev, legendre, jacobi or monomial; `bernstein` has none. parameters: alpha, beta of jacobi
+    """
+    if kind in ("legendre", "jacobi"):
+        alpha, beta = parameters or (0, 0)
+        return _jacobi_coefficients(n, Fraction(alpha), Fraction(beta))
+    again = {"chebyshev": (2.0, 0.0, -1.0), "monomial": (1.0, 0.0, 0.0)}[kind]
+    return 1.0, ((1.0, 0.0, 0.0), *[again] * (n - 2))[: n - 1]
+
+
 def bernstein(y: jax.Array, n: int, times: Times = None) -> jax.Array:
     """Bernstein polynomials of degree n-1 in t = (1+y)/2: binom(n-1, k) t^k (1-t)^(n-1-k).
 

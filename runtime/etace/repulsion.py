@@ -47,10 +47,10 @@ class Zbl:
         powers = np.array(self.charges, float) ** 0.23
         return SCREEN / np.add.outer(powers, powers).ravel()
 
-    def freeze(self, factor: float, dtype: str) -> dict[str, np.ndarray]:
+    def freeze(self, factor: float) -> dict[str, np.ndarray]:
         """What `inference.add_zbl` takes: [species, species] each; strength holds the half of a bond
         that is one atom's, and the term's factor."""
-        n = len(self.charges)
+        n, dtype = len(self.charges), self.inner.dtype
         found = {
             "strength": 0.5 * factor * self.strengths,
             "length": self.lengths,

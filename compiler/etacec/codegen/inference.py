@@ -1,7 +1,7 @@
 """The inference form of each model: the same graph, its parameters frozen into tables.
 
 Written: for every radial its curves, for every basis its shell, for every pair term its curve, and
-for every model `freeze`, `features`, `products`, `gradients` and `values` in terms of the kernels of `etace.inference`.
+for every model `coefficients`, `features`, `products`, `gradients` and `values` in terms of the kernels of `etace.inference`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pieces(c: Context) -> list[str]:
 
 
 def model(c: Context, node: str, o: op.Total) -> list[str]:
-    """`freeze`, the functions of a block and the Inference of one model."""
+    """`coefficients`, the functions of a block and the Inference of one model."""
     terms = list(zip(map(float, o.factors), c.graph.inputs(node), strict=True))
     readouts = [(f, t) for f, t in terms if _kind(c, t) == "readout"]
     pairs = [(f, t) for f, t in terms if _kind(c, t) == "pair"]
@@ -52,19 +52,19 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     out = []
     if shells:
         out += _products(c, d("PRODUCTS"), shells, [t for _, t in readouts])
-    out += ["", "", f"def {d('freeze')}(params):"]
-    out += ['    """Tables from parameters; their first axis is the species of the centre."""']
+    out += ["", "", f"def {d('coefficients')}(params):"]
+    out += ['    """What tables are made of, by their names."""']
     out += ["    return {"]
     entries = [("one-body", _onebody(c, onebodies))] if onebodies else []
-    entries += [(s, f"{_shell_name(c, s)}.freeze({_weights(c, _radial(c, s))})") for s in shells]
+    entries += [(s, _weights(c, _radial(c, s))) for s in shells]
     if shells:
         weights = ", ".join(_times(f, c.weights(t, _readout(c, t).weights)) for f, t in readouts)
-        entries.append(("products of A", f"{d('PRODUCTS')}.freeze([{weights}])"))
+        entries.append(("products of A", f"{d('PRODUCTS')}.coefficients([{weights}])"))
     for f, t in pairs:
         w = _times(f, c.weights(t, _readout(c, t).weights))
         own = c.names.derived(t, "PAIR")
-        entries.append((t, f"{own}.freeze({w}, {_weights(c, _radial(c, t))})"))
-    entries += [(t, f"{c.names.derived(t, 'ZBL')}.freeze({f!r}, DTYPE)") for f, t in zbls]
+        entries.append((t, f"{own}.coefficients({w}, {_weights(c, _radial(c, t))})"))
+    entries += [(t, repr(f)) for f, t in zbls]
     for key, value in entries:
         out += _entry(plain(key), value)
     out += ["    }"]
@@ -90,7 +90,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     made += [("products of A", d("PRODUCTS"))] if shells else []
     made += [(t, c.names.derived(t, "PAIR")) for _, t in pairs]
     made += [(t, c.names.derived(t, "ZBL")) for _, t in zbls]
-    functions = ", ".join(d(x) for x in ("freeze", "features", "products", "gradients", "values"))
+    functions = ", ".join(d(x) for x in ("coefficients", "features", "products", "gradients", "values"))
     arguments = f"{functions}, {cutoffs}, DTYPE"
     if made:
         arguments += f", {d('PIECES')}"

@@ -1,6 +1,6 @@
 """The inference form: the same energies with all parameters frozen into tables, fast.
 
-A generated module writes, for each model, `freeze` (parameters to tables) and the functions of a block
+A generated module writes, for each model, `coefficients` (of parameters) and the functions of a block
 of atoms of one species: `features` (R, Y, A), `products` (energies and w = dE/dA), `gradients` (of the
 edges), and `values` (energies for every member of a committee), in terms of these kernels:
 

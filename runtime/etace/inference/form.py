@@ -39,15 +39,15 @@ ROWS = 10  # of sums: energy, three components of force, six of virial
 class Inference:
     """The inference form of one model.
 
-    freeze: params -> tables; every array has the centre species as its first axis
+    coefficients: params -> what tables are made of, and native kernels read
     features, products, gradients, values: of one block of atoms, see their types
     cutoffs: [species, species], Å
-    pieces: what `freeze` and `block` are made of, by the names of their tables
+    pieces: what the functions are made of, by the names of their coefficients and tables
     together: the schedule: on an accelerator many blocks at once, in large uniform kernels; on a CPU
         one after the other, each in the core's own cache
     """
 
-    freeze: Callable[[Any], Any]
+    coefficients: Callable[[Any], Any]
     features: Features
     products: Products
     gradients: Gradients
@@ -60,6 +60,11 @@ class Inference:
     def explain(self) -> str:
         """Sizes, work, and why each step is formulated as it is."""
         return explain(self.pieces)
+
+    def freeze(self, params: Any) -> dict[str, Any]:
+        """Tables of these parameters; every array has the centre species as its first axis."""
+        found = self.coefficients(params)
+        return {k: self.pieces[k].freeze(v) if k in self.pieces else v for k, v in found.items()}
 
     def spline(
         self, tables: dict[str, Any], knots: int

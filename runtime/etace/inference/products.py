@@ -43,8 +43,8 @@ class Products:
     def polynomial(self) -> Polynomial:
         return self._plan[0]
 
-    def freeze(self, weights: Sequence[Any]) -> dict[str, Any]:
-        """Coefficient matrices of every centre species. weights: [functions, species] by readout"""
+    def coefficients(self, weights: Sequence[Any]) -> Any:
+        """Of every product, [species, monomials]. weights: [functions, species] by readout"""
         xp = namespace(*weights)
         polynomial, which = self._plan
         folded = zip(self.readouts, weights, strict=True)
@@ -53,7 +53,11 @@ class Products:
             add = np.zeros((len(which), len(polynomial.monomials)), self.dtype)
             add[np.arange(len(which)), which] = 1
             v = v @ xp.asarray(add)
-        return polynomial.freeze(v, xp, self.dtype)
+        return v
+
+    def freeze(self, v: Any) -> dict[str, Any]:
+        """Coefficient matrices of every centre species. v: of `coefficients`"""
+        return self.polynomial.freeze(v, namespace(v), self.dtype)
 
     def __call__(self, tables: Any, A: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(E_i, dE_i/dA) of one centre species: [B], [A, B]."""

@@ -96,15 +96,22 @@ class Pair:
     radial: Radial
     dtype: str
 
-    def freeze(self, readout: Any, weights: Any) -> dict[str, Any]:
-        """Chebyshev coefficients of phi and its slope in y: [species, species, terms].
+    def coefficients(self, readout: Any, weights: Any) -> Any:
+        """phi in the polynomials of the radial: [species, species, count].
 
         readout: [channels, species]; weights: of the radial, [channels, count, species^2]
         """
         xp = namespace(readout, weights)
         n = readout.shape[1]
         own = xp.repeat(xp.asarray(readout), n, axis=1)
-        v = (xp.asarray(weights) * own[:, None, :]).sum(0).T.reshape(n, n, -1)
+        return (xp.asarray(weights) * own[:, None, :]).sum(0).T.reshape(n, n, -1)
+
+    def freeze(self, v: Any) -> dict[str, Any]:
+        """Chebyshev coefficients of phi and its slope in y: [species, species, terms].
+
+        v: of `coefficients`
+        """
+        xp = namespace(v)
         return {
             "value": v @ xp.asarray(self.radial.coefficients, self.dtype),
             "slope": v @ xp.asarray(self.radial.slopes, self.dtype),

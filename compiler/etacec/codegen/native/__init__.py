@@ -1,0 +1,1 @@
+"""The native backend: one model as C with vector extensions, one atom to a lane."""

@@ -1,0 +1,187 @@
+"""Formulas and their slopes in r as C statements; equal parts are computed once.
+
+Forward differentiation on the nodes of a formula: every node has a value and, where it moves with r, a
+slope, both the name of a C variable or a number.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+from etacec.formula.nodes import Const, Fn, Neg, Node, Op, Pi, Var, variables
+
+LARGEST = 64  # whole exponents up to it are products
+
+
+class Duals:
+    """Statements in the making. `lines` is what has been written so far.
+
+    tables: names of constants of the bond that the formulas read, in the order met
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.tables: list[str] = []
+        self._values: dict[Node, str] = {Var("r"): "r"}
+        self._constants: set[str] = set()  # variables that hang on the bond alone
+        self._slopes: dict[Node, str | None] = {Var("r"): number(1)}
+
+    def value(self, node: Node) -> str:
+        if node not in self._values:
+            self._values[node] = self._value(node)
+        return self._values[node]
+
+    def slope(self, node: Node) -> str | None:
+        """None: the formula does not hang on r."""
+        if "r" not in variables(node):
+            return None
+        if node not in self._slopes:
+            self._slopes[node] = self._slope(node)
+        return self._slopes[node]
+
+    def let(self, expression: str) -> str:
+        name = f"t{len(self.lines)}"
+        read = re.findall(r"\bt\d+\b|\br\b", expression)
+        if all(x in self._constants for x in read):
+            self._constants.add(name)
+        kind = "real" if name in self._constants else "vec"
+        self.lines.append(f"const {kind} {name} = {expression};")
+        return name
+
+    def _value(self, node: Node) -> str:
+        if isinstance(node, Const):
+            return number(node.value)
+        if isinstance(node, Pi):
+            return number(math.pi)
+        moves = "r" in variables(node)
+        if isinstance(node, Var):
+            table = node.name.removeprefix("table ")
+            if table not in self.tables:
+                self.tables.append(table)
+            return self.let(f"{table}[pair]")
+        if isinstance(node, Neg):
+            return self.let(f"-{self.value(node.operand)}")
+        if isinstance(node, Fn):
+            return self.let(_call(node.name, [self.value(a) for a in node.args], moves))
+        if node.operator == "^":
+            return self._power(node, moves)
+        left, right = self.value(node.left), self.value(node.right)
+        return self.let(f"{left} {node.operator} {right}")
+
+    def _power(self, node: Op, moves: bool) -> str:
+        base, exponent = node.left, node.right
+        if isinstance(exponent, Const) and (n := exponent.value).denominator in (1, 2):
+            if abs(n) <= LARGEST:
+                x = self.value(base)
+                found = self._whole(x, abs(n.numerator) // n.denominator)
+                if n.denominator == 2:
+                    root = self.let(_call("sqrt", [x], moves))
+                    found = root if found == number(1) else self.let(f"{found} * {root}")
+                return self.let(f"{number(1)} / {found}") if n < 0 else found
+        log = self.let(_call("log", [self.value(base)], moves))
+        power = self.let(f"{self.value(exponent)} * {log}")
+        return self.let(_call("exp", [power], moves))
+
+    def _whole(self, x: str, n: int) -> str:
+        """x^n by squares."""
+        out, square = number(1), x
+        while n:
+            if n % 2:
+                out = square if out == number(1) else self.let(f"{out} * {square}")
+            n //= 2
+            if n:
+                square = self.let(f"{square} * {square}")
+        return out
+
+    def _slope(self, node: Node) -> str | None:
+        if isinstance(node, Neg):
+            return self._times(number(-1), self.slope(node.operand))
+        if isinstance(node, Fn):
+            return self._slope_of_function(node)
+        assert isinstance(node, Op)
+        left, right = node.left, node.right
+        a, b = self.slope(left), self.slope(right)
+        if node.operator in "+-":
+            return self._sum(a, b if node.operator == "+" else self._times(number(-1), b))
+        if node.operator == "*":
+            return self._sum(
+                self._times(a, self.value(right)), self._times(b, self.value(left))
+            )
+        if node.operator == "/":
+            inverse = self.value(Op("/", Const(Fraction(1)), right))
+            rest = self._times(b, self.let(f"{self.value(node)} * {inverse}"))
+            return self._sum(self._times(a, inverse), self._times(number(-1), rest))
+        first = None
+        if a is not None:  # b u^(b - 1) u'
+            less = Op("-", right, Const(Fraction(1)))
+            if isinstance(right, Const):
+                less = Const(right.value - 1)
+            lower = left if less == Const(Fraction(1)) else Op("^", left, less)
+            factor = number(0) if less == Const(Fraction(-1)) else self.value(lower)
+            if less == Const(Fraction(0)):
+                factor = number(1)
+            first = self._times(a, self.let(f"{self.value(right)} * {factor}"))
+        second = None
+        if b is not None:
+            log = self.value(Fn("log", (left,)))
+            second = self._times(b, self.let(f"{self.value(node)} * {log}"))
+        return self._sum(first, second)
+
+    def _slope_of_function(self, node: Fn) -> str | None:
+        x = node.args[0]
+        d = self.slope(x)
+        if node.name == "exp":
+            return self._times(d, self.value(node))
+        if node.name == "log":
+            return self._times(d, self.let(f"{number(1)} / {self.value(x)}"))
+        if node.name == "sqrt":
+            return self._times(d, self.let(f"{number(Fraction(1, 2))} / {self.value(node)}"))
+        if node.name == "sin":
+            return self._times(d, self.value(Fn("cos", (x,))))
+        if node.name == "cos":
+            return self._times(d, self.let(f"-{self.value(Fn('sin', (x,)))}"))
+        if node.name == "abs":
+            return self._chosen(f"{self.value(x)} < 0", self._times(number(-1), d), d)
+        if node.name == "clip":
+            low, high = (self.value(a) for a in node.args[1:])
+            inside = f"({self.value(x)} >= {low}) & ({self.value(x)} <= {high})"
+            return self._chosen(inside, d, None)
+        a, b = node.args
+        less = f"{self.value(a)} {'<' if node.name == 'min' else '>'} {self.value(b)}"
+        return self._chosen(less, self.slope(a), self.slope(b))
+
+    def _chosen(self, condition: str, yes: str | None, no: str | None) -> str | None:
+        if yes is None and no is None:
+            return None
+        parts = [f"all({number(0) if x is None else x})" for x in (yes, no)]
+        return self.let(f"choose({condition}, {parts[0]}, {parts[1]})")
+
+    def _times(self, a: str | None, b: str | None) -> str | None:
+        if a is None or b is None:
+            return None
+        if number(1) in (a, b):
+            return b if a == number(1) else a
+        return self.let(f"{a} * {b}")
+
+    def _sum(self, a: str | None, b: str | None) -> str | None:
+        if a is None or b is None:
+            return b if a is None else a
+        return self.let(f"{a} + {b}")
+
+
+def number(value: Fraction | float | int) -> str:
+    """A C number in the model's precision."""
+    return f"N({float(value)!r})"
+
+
+def _call(name: str, arguments: list[str], moves: bool) -> str:
+    """A function of vectors, or of the bond's constants alone."""
+    if moves:
+        return f"vec_{name}({', '.join(f'all({a})' for a in arguments)})"
+    if name == "clip":
+        x, low, high = arguments
+        return f"fmin(fmax({x}, {low}), {high})"
+    known = {"min": "fmin", "max": "fmax", "abs": "fabs"}
+    return f"(real){known.get(name, name)}({', '.join(arguments)})"

@@ -1,0 +1,130 @@
+"""Products of A, their sum and its gradient, in C: written out, or as loops over tables where there are too
+many for a compiler to like.
+
+X: [size + nodes], A and the products of it that are shared; G: the gradient of the sum in X, whose first
+`size` entries are left as w = dE/dA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from etacec.codegen.native.cover import Cover, Group
+
+WRITTEN_OUT = 12_000  # products at most: beyond, tables; gcc's time and the instruction cache say where
+STATEMENTS = 400  # in one function
+
+
+def products(c: Cover) -> list[str]:
+    """`static vec products(const real *v, vec *X, vec *G)`: the sum; v in the order of the cover."""
+    terms = sum(len(g.terms) for g in c.groups)
+    return _written_out(c) if terms <= WRITTEN_OUT else _tables(c)
+
+
+def _start(c: Cover) -> list[str]:
+    lines = ["vec E = all(N(0.0));", f"for (int k = 0; k < {c.size + len(c.nodes)}; k++) G[k] = E;"]
+    lines += [f"E += v[{k}] * X[{a}]; G[{a}] += all(v[{k}]);" for k, (a, _) in enumerate(c.linear)]
+    return lines
+
+
+def _written_out(c: Cover) -> list[str]:
+    local = _local(c)
+    statements = [
+        f"X[{c.size + k}] = X[{a}] * X[{b}];"
+        for k, (a, b) in enumerate(c.nodes)
+        if c.size + k not in local
+    ]
+    at = len(c.linear)
+    for g in c.groups:
+        statements.append(_group(c, g, at, local))
+        at += len(g.terms)
+    for k in reversed(range(len(c.nodes))):
+        if c.size + k not in local:
+            a, b = c.nodes[k]
+            g = f"G[{c.size + k}]"
+            statements.append(f"G[{a}] += {g} * X[{b}]; G[{b}] += {g} * X[{a}];")
+    out, calls = [], []
+    for number, chunk in enumerate(_chunks(statements)):
+        name = f"products_{number}"
+        head = f"static NOINLINE vec {name}(const real *v, vec *restrict X, vec *restrict G, vec E)"
+        out += ["", f"{head} {{", *(f"    {s}" for s in chunk), "    return E;", "}"]
+        calls.append(f"    E = {name}(v, X, G, E);")
+    head = "static vec products(const real *v, vec *restrict X, vec *restrict G) {"
+    return [*out, "", head, *(f"    {s}" for s in _start(c)), *calls, "    return E;", "}"]
+
+
+def _local(c: Cover) -> set[int]:
+    """Nodes that only their own group reads: they need no place in memory."""
+    read = {x for pair in c.nodes for x in pair} | {r for g in c.groups for r, _ in g.terms}
+    return {c.size + k for k in range(len(c.nodes)) if c.size + k not in read}
+
+
+def _group(c: Cover, g: Group, at: int, local: set[int]) -> str:
+    sums = " + ".join(f"v[{at + k}] * X[{r}]" for k, (r, _) in enumerate(g.terms))
+    back = " ".join(f"G[{r}] += v[{at + k}] * p;" for k, (r, _) in enumerate(g.terms))
+    if g.left in local:
+        a, b = c.nodes[g.left - c.size]
+        head = f"const vec p = X[{a}] * X[{b}], s = {sums};"
+        own = f"G[{a}] += s * X[{b}]; G[{b}] += s * X[{a}];"
+    else:
+        head, own = f"const vec p = X[{g.left}], s = {sums};", f"G[{g.left}] += s;"
+    return f"{{ {head} E += p * s; {own} {back} }}"
+
+
+def _chunks(statements: Sequence[str]) -> Iterator[list[str]]:
+    """Functions of about one length: compilers take longer than in proportion."""
+    chunk: list[str] = []
+    size = 0
+    for s in statements:
+        chunk.append(s)
+        size += s.count(";")
+        if size >= STATEMENTS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _tables(c: Cover) -> list[str]:
+    rights = [r for g in c.groups for r, _ in g.terms]
+    starts = [0]
+    for g in c.groups:
+        starts.append(starts[-1] + len(g.terms))
+    return [
+        "",
+        f"// {len(rights)} products in {len(c.groups)} groups: loops over tables",
+        *_table("NODE_A", [a for a, _ in c.nodes]),
+        *_table("NODE_B", [b for _, b in c.nodes]),
+        *_table("LEFT", [g.left for g in c.groups]),
+        *_table("START", starts),
+        *_table("RIGHT", rights),
+        "",
+        "static vec products(const real *v, vec *restrict X, vec *restrict G) {",
+        *(f"    {s}" for s in _start(c)),
+        f"    for (int k = 0; k < {len(c.nodes)}; k++) X[{c.size} + k] = X[NODE_A[k]] * X[NODE_B[k]];",
+        f"    v += {len(c.linear)};",
+        f"    for (int g = 0; g < {len(c.groups)}; g++) {{",
+        "        const vec p = X[LEFT[g]];",
+        "        vec s = all(N(0.0));",
+        "        for (int t = START[g]; t < START[g + 1]; t++) {",
+        "            s += v[t] * X[RIGHT[t]];",
+        "            G[RIGHT[t]] += v[t] * p;",
+        "        }",
+        "        E += p * s;",
+        "        G[LEFT[g]] += s;",
+        "    }",
+        f"    for (int k = {len(c.nodes)} - 1; k >= 0; k--) {{",
+        f"        const vec g = G[{c.size} + k];",
+        "        G[NODE_A[k]] += g * X[NODE_B[k]];",
+        "        G[NODE_B[k]] += g * X[NODE_A[k]];",
+        "    }",
+        "    return E;",
+        "}",
+    ]
+
+
+def _table(name: str, values: Sequence[int]) -> list[str]:
+    out = [f"static const int32_t {name}[] = {{"]
+    for k in range(0, max(len(values), 1), 20):
+        out.append("    " + ", ".join(map(str, values[k : k + 20] or [0])) + ",")
+    return [*out, "};"]

@@ -1,0 +1,252 @@
+"""A model as a native kernel: the text of one C file, and what its coefficients are.
+
+The text hangs on the spec alone: parameters are read at run time, and the number of lanes is that of the
+CPU the compiler compiles for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from etace import bonds, radial, tensor
+from etace.inference.products import Products
+from etace.inference.shells import Radial as Curve
+from etace.inference.shells import Shell as Functions
+from etace.native import Part, Program
+from etace.repulsion import RATES, WEIGHTS, Zbl
+
+from etacec.codegen import expr
+from etacec.codegen.context import Context, plain
+from etacec.codegen.embeddings import upstream
+from etacec.codegen.native import support
+from etacec.codegen.native.cover import cover
+from etacec.codegen.native.edges import Curves, Edges, Energy, PairTerm, Shell
+from etacec.codegen.native.formula import number
+from etacec.codegen.native.products import products
+from etacec.formula.nodes import Const, Fn, Node, Op, Var, const, div, mul, neg, substitute
+from etacec.ir import nodes as op
+from etacec.ir.graph import ModelGraph
+from etacec.model.elements import SYMBOLS
+
+
+def generate(
+    graph: ModelGraph, arrays: Mapping[str, np.ndarray], dtype: str, model: str, title: str
+) -> Program:
+    """The kernel of one model; the same input gives the same bytes. title: of the first line"""
+    return _Writer(Context(graph, arrays, dtype), model, title).program()
+
+
+class _Writer:
+    def __init__(self, c: Context, model: str, title: str):
+        self.c, self.title = c, title
+        self.node, self.total = next((n, o) for n, o in c.models if o.model == model)
+        self.tables: dict[str, np.ndarray] = {}  # by ordered pair
+        self.parts: list[Part] = []
+        self.size = 0
+
+    def program(self) -> Program:
+        c, n = self.c, self.c.n
+        terms = list(zip(self.total.factors, c.graph.inputs(self.node), strict=True))
+        readouts = [t for _, t in terms if self._is(t, "readout")]
+        bases = list(dict.fromkeys(c.graph.inputs(t)[0] for t in readouts))
+        onebody = any(isinstance(c.graph.op(t), op.SelectConstant) for _, t in terms)
+        self._part("one-body", n, "onebody" if onebody else "zeros")
+        shells: list[Shell] = []
+        pools = {}
+        for b in bases:
+            start = sum(2 * l + 1 for s in shells for l in s.l)
+            pools[b] = self._pool(b)
+            shells.append(self._shell(b, pools[b], start))
+        entries = sum(2 * l + 1 for s in shells for l in s.l)
+        made = cover(self._monomials(readouts, bases, pools), entries)
+        coefficients, order = self.size, made.order
+        self._part("products of A", n * len(order), "monomials", order=tuple(order))
+        pairs = [self._pair(t) for _, t in terms if self._is(t, "pair")]
+        energies = [
+            self._zbl(t, o, float(f))
+            for f, t in terms
+            if isinstance(o := c.graph.op(t), op.Zbl)
+        ]
+        edges = Edges(shells, pairs, energies, n)
+        forward, backward = edges.forward(), edges.backward()
+        if edges.shells or edges.along:
+            self._table("CUTOFFS", [b.rcut for b in c.bonds])
+        else:
+            self.tables["CUTOFFS"] = np.zeros(n * n)
+        numbers = {
+            "SPECIES": n, "ENTRIES": entries, "PRODUCTS": entries + len(made.nodes),
+            "POOLED": edges.sums, "GEOMETRY": edges.geometry, "ONEBODY": 0,
+            "COEFFICIENTS": coefficients, "MONOMIALS": len(order),
+        }  # fmt: skip
+        body = [*products(made), "", *forward, "", *backward]
+        tables = []
+        for name in dict.fromkeys(["CUTOFFS", *edges.tables]):
+            values = ", ".join(number(x) for x in self.tables[name])
+            tables.append(f"static const real {name}[] = {{{values}}};")
+        text = "\n".join(
+            [
+                f"// {plain(self.title)}: {plain(self.total.model)}, {c.dtype}.",
+                f"// {', '.join(c.graph.species)}; ordered pairs: centre * {n} + neighbour. Å, eV.",
+                _head(c.dtype, "\n".join([*body])),
+                *(f"enum {{ {k} = {v} }};" for k, v in numbers.items()),
+                *tables,
+                *body,
+                support.TAIL,
+            ]
+        )
+        return Program(text, c.dtype, c.graph.species, tuple(self.parts), self.size)
+
+    def _part(self, key: str, size: int, kind: str, **more: object) -> int:
+        start = self.size
+        self.parts.append(Part(key, kind, size, **more))  # type: ignore[arg-type]
+        self.size += size
+        return start
+
+    def _is(self, term: str, kind: str) -> bool:
+        o = self.c.graph.op(term)
+        return isinstance(o, op.Readout) and o.kind == kind
+
+    def _radial(self, term: str) -> str:
+        found = upstream(self.c, term)
+        return next(n for n in found if isinstance(self.c.graph.op(n), op.SelectLinear))
+
+    # ------------------------------------------------------------ curves
+
+    def _curves(self, node: str) -> Curves:
+        c = self.c
+        up = [c.graph.op(x) for x in upstream(c, node)]
+        transform = next(o for o in up if isinstance(o, op.Transform))
+        envelope = next(o for o in up if isinstance(o, op.Envelope))
+        y = transform.curve.formula
+        if any(b.rin for b in c.bonds):
+            y = substitute(y, {"r": Fn("max", (Var("r"), Var("bond.rin")))})
+        e = substitute(envelope.curve.formula, {"y": y})
+        prefix = c.names[node].upper()
+        tables = expr.BondTables(c.bonds, lambda k: f"{prefix}_{k}")
+        y, e = tables.fold(y), tables.fold(e)
+        for name, _, values in tables.rows:
+            self.tables[name] = bonds.by_pair(values, c.n, "float64")
+        for name in tables.plain:
+            self._table(name, [getattr(b, name.removeprefix("BOND_").lower()) for b in c.bonds])
+        p = c.graph.input_op(node, op.PolynomialBasis).polynomials
+        kind = "chebyshev" if p.kind == "bernstein" else p.kind
+        first, steps = radial.recursion(kind, p.count, *map(float, p.parameters))
+        return Curves(y, e, first, tuple(steps))
+
+    def _table(self, name: str, values: Sequence[object]) -> None:
+        self.tables[name] = bonds.by_pair([float(v) for v in values], self.c.n, "float64")  # type: ignore[arg-type]
+
+    def _changed(self, node: str) -> bool:
+        """Whether weights are to be turned from the polynomials of the spec to Chebyshev's."""
+        return self.c.graph.input_op(node, op.PolynomialBasis).polynomials.kind == "bernstein"
+
+    # ------------------------------------------------------------ terms
+
+    def _pool(self, basis: str) -> tensor.Pool:
+        (products_node,) = self.c.graph.inputs(basis)
+        (pooled,) = self.c.graph.inputs(products_node)
+        o = self.c.graph.op(pooled)
+        assert isinstance(o, op.Pool)
+        return tensor.Pool(tuple(ch for ch, _ in o.factors), tuple(l for _, l in o.factors))
+
+    def _shell(self, basis: str, pool: tensor.Pool, start: int) -> Shell:
+        c = self.c
+        node = self._radial(basis)
+        o = c.select(node)
+        (products_node,) = c.graph.inputs(basis)
+        (pooled,) = c.graph.inputs(products_node)
+        angular = [c.graph.op(i) for i in c.graph.inputs(pooled)[1:]]
+        kind = angular[0].kind if angular and isinstance(angular[0], op.Harmonics) else "none"
+        curves, places = self._curves(node), None
+        weights = self.size
+        if not o.weights.learnable and o.weights.init == "one_hot" and not self._changed(node):
+            at = o.binders.index("n") if "n" in o.binders else 0
+            places = tuple(o.channels[ch][at] - 1 for ch in pool.channels)
+        else:
+            size = len(pool.l) * curves.count * c.n**2
+            self._part(basis, size, "radial", rows=pool.channels, change=self._changed(node))
+        return Shell(curves, pool.l, kind, places, weights, start)
+
+    def _monomials(
+        self, readouts: Sequence[str], bases: Sequence[str], pools: Mapping[str, tensor.Pool]
+    ) -> Sequence[tuple[int, ...]]:
+        c = self.c
+        if not readouts:
+            return ()
+        none = Curve(lambda r, bond: (r, r), lambda y: y, 1)
+        shells = [Functions(none, pools[b], "none", c.dtype) for b in bases]
+        tables = []
+        for t in readouts:
+            (basis,) = c.graph.inputs(t)
+            (node,) = c.graph.inputs(basis)
+            o = c.graph.op(node)
+            assert isinstance(o, op.Products)
+            table = tensor.ProductTable(_couplings(o), pools[basis], c.dtype)
+            tables.append((table, bases.index(basis)))
+        return Products(shells, tables, c.dtype).polynomial.monomials
+
+    def _pair(self, term: str) -> PairTerm:
+        node = self._radial(term)
+        curves = self._curves(node)
+        size = curves.count * self.c.n**2
+        return PairTerm(curves, self._part(term, size, "pair", change=self._changed(node)))
+
+    def _zbl(self, term: str, o: op.Zbl, factor: float) -> Energy:
+        c, name = self.c, self.c.names[term].upper()
+        charges = tuple(SYMBOLS.index(s) + 1 for s in c.graph.species)
+        inner, outer = (bonds.by_pair([float(x) for x in v], c.n, "float64") for v in (o.inner, o.outer))
+        zbl = Zbl(charges, inner, outer)
+        frozen = zbl.freeze(factor)
+        read = {}
+        for key, values in frozen.items():
+            self.tables[f"{name}_{key.upper()}"] = np.ravel(values)
+            read[key] = Var(f"table {name}_{key.upper()}")
+        return Energy(_screened(read), f"{name}_OUTER")
+
+
+def _screened(table: Mapping[str, Node]) -> Node:
+    """`etace.repulsion.curve` as a formula."""
+    r = Var("r")
+    phi: Node = const(0)
+    for w, rate in zip(WEIGHTS, RATES, strict=True):
+        x = mul(r, div(const(str(rate)), table["length"]))
+        phi = Op("+", phi, mul(const(str(w)), Fn("exp", (neg(x),)))) if phi != const(0) else mul(
+            const(str(w)), Fn("exp", (neg(x),))
+        )
+    span = Op("-", table["outer"], table["inner"])
+    t = Fn("clip", (div(Op("-", r, table["inner"]), span), const(0), const(1)))
+    poly = Op("-", const(10), mul(t, Op("-", const(15), mul(const(6), t))))
+    switch = Op("-", const(1), mul(mul(t, mul(t, t)), poly))
+    return mul(mul(div(table["strength"], r), phi), switch)
+
+
+def _couplings(o: op.Products) -> tuple[tensor.Coupling, ...]:
+    """As the tables of the generated module, in the same order."""
+    out = []
+    for p in sorted({b.couplings[0] for b in o.blocks if b.couplings[0] >= 0}):
+        found = o.couplings[p]
+        C = np.zeros((found.functions * (2 * found.pattern.L + 1), len(found.classes)))
+        for function, component, column, surd in found.entries:
+            C[function * (2 * found.pattern.L + 1) + component, column] = float(surd)
+        blocks = [b.factors for b in o.blocks if b.couplings[0] == p]
+        out.append(
+            tensor.Coupling(found.pattern.ls, found.pattern.L, found.classes, C.tolist(), blocks)
+        )
+    return tuple(out)
+
+
+def _head(dtype: str, body: str) -> str:
+    single = dtype == "float32"
+    text = (
+        support.HEAD.replace("@REAL@", "float" if single else "double")
+        .replace("@INT@", "int32_t" if single else "int64_t")
+        .replace("@SQRT@", "sqrtf" if single else "sqrt")
+    )
+    for name in ("exp", "log", "sin", "cos"):
+        if re.search(rf"\bvec_{name}\b", body):
+            function = name + ("f" if single else "")
+            text += support.TRANSCENDENT.format(name=name, function=function) + "\n"
+    return text

@@ -1,0 +1,122 @@
+"""What every kernel has in common: vectors of one real number to an atom, and work outside the blocks."""
+
+HEAD = r"""
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef @REAL@ real;
+typedef @INT@ whole;
+#define N(x) ((real)(x))
+
+// Lanes: the vector length of the CPU this is compiled for.
+#ifndef LANES
+#if defined(__AVX512F__)
+#define LANES (64 / (int)sizeof(real))
+#elif defined(__AVX__)
+#define LANES (32 / (int)sizeof(real))
+#else
+#define LANES (16 / (int)sizeof(real))
+#endif
+#endif
+
+#define NOINLINE __attribute__((noinline))
+typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
+typedef whole mask __attribute__((vector_size(LANES * sizeof(real))));
+
+#define all(x) ((x) + (vec){0})
+
+static inline vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+static inline vec vec_min(vec a, vec b) { return choose(a < b, a, b); }
+static inline vec vec_max(vec a, vec b) { return choose(a > b, a, b); }
+static inline vec vec_clip(vec x, vec low, vec high) { return vec_min(vec_max(x, low), high); }
+static inline vec vec_abs(vec x) { return choose(x < 0, -x, x); }
+#define LANEWISE(name, function) \
+    static inline vec name(vec x) { \
+        vec out; \
+        for (int l = 0; l < LANES; l++) out[l] = function(x[l]); \
+        return out; \
+    }
+LANEWISE(vec_sqrt, @SQRT@)
+"""
+
+TRANSCENDENT = "LANEWISE(vec_{name}, {function})"
+
+TAIL = r"""
+// How many atoms stand in a block.
+int etace_lanes(void) { return LANES; }
+
+// Numbers in the scratch space of one thread, for blocks of at most `rows` rows of neighbours.
+int64_t etace_scratch(int64_t rows) { return (rows * GEOMETRY + 2 * PRODUCTS + 2 * POOLED + 8) * LANES; }
+
+// Blocks first .. last - 1: energies and virials to out, forces added to F.
+//
+// species: [blocks]; atom: [blocks][LANES], rows of X; rows: [blocks * SPECIES + 1], the rows of
+// neighbours of each block and species; neighbour: [rows][LANES], rows of X, the last one where there is
+// none; X: [atoms and images + 1][4]; v: coefficients; F: like X; out: [blocks][7][LANES], E, then
+// the virial xx, yy, zz, yz, xz, xy.
+void etace_blocks(int64_t first, int64_t last, const int32_t *species, const int32_t *atom,
+                  const int64_t *rows, const int32_t *neighbour, const real *X, const real *v,
+                  real *scratch, real *F, real *out) {
+    vec *const Q = (vec *)scratch, *const G = Q + PRODUCTS, *const pooled = G + PRODUCTS;
+    vec *const geometry = pooled + 2 * POOLED;
+    for (int64_t b = first; b < last; b++) {
+        const int centre = species[b];
+        const int64_t *const own = rows + b * SPECIES;
+        vec at[3], E = all(v[ONEBODY + centre]), force[3] = {{0}}, virial[6] = {{0}};
+        for (int l = 0; l < LANES; l++) {
+            const real *const x = X + 4 * (ptrdiff_t)atom[b * LANES + l];
+            for (int d = 0; d < 3; d++) at[d][l] = x[d];
+        }
+        memset(Q, 0, sizeof(vec) * ENTRIES);
+        for (int s = 0; s < SPECIES; s++) {
+            const int64_t n = own[s + 1] - own[s];
+            forward(n, centre * SPECIES + s, neighbour + own[s] * LANES, X, at, v,
+                    geometry + (own[s] - own[0]) * GEOMETRY, pooled, Q, &E);
+        }
+        E += products(v + COEFFICIENTS + (ptrdiff_t)centre * MONOMIALS, Q, G);
+        for (int s = 0; s < SPECIES; s++) {
+            const int64_t n = own[s + 1] - own[s];
+            backward(n, centre * SPECIES + s, neighbour + own[s] * LANES, v,
+                     geometry + (own[s] - own[0]) * GEOMETRY, pooled, G, F, force, virial);
+        }
+        real *const o = out + b * 7 * LANES;
+        for (int l = 0; l < LANES; l++) {
+            real *const f = F + 4 * (ptrdiff_t)atom[b * LANES + l];
+            for (int d = 0; d < 3; d++) f[d] += force[d][l];
+            o[l] = E[l];
+            for (int d = 0; d < 6; d++) o[(1 + d) * LANES + l] = virial[d][l];
+        }
+    }
+}
+
+// Rows first .. last - 1 of X: atoms, then their images. owner: of every row; shift: [rows][3]; which cell
+// [3][3] each row lies in: structure, or NULL for one cell.
+void etace_positions(int64_t first, int64_t last, const real *positions, const int32_t *owner,
+                     const int32_t *shift, const int32_t *structure, const real *cells, real *X) {
+    for (int64_t k = first; k < last; k++) {
+        const real *const x = positions + 3 * (ptrdiff_t)owner[k];
+        const real *const cell = cells + (structure ? 9 * (ptrdiff_t)structure[owner[k]] : 0);
+        for (int d = 0; d < 3; d++)
+            X[4 * k + d] = x[d] + N(shift[3 * k]) * cell[d] + N(shift[3 * k + 1]) * cell[3 + d] +
+                           N(shift[3 * k + 2]) * cell[6 + d];
+    }
+}
+
+// Forces of atoms first .. last - 1 from those of all parts and images. images: [atoms + 1], which rows
+// behind the atoms are of each; parts: number of arrays F, `stride` numbers apart.
+void etace_forces(int64_t first, int64_t last, int64_t atoms, const int64_t *images, int64_t parts,
+                  int64_t stride, const real *F, real *forces) {
+    for (int64_t i = first; i < last; i++)
+        for (int d = 0; d < 3; d++) {
+            real sum = N(0.0);
+            for (int64_t p = 0; p < parts; p++) {
+                const real *const own = F + p * stride;
+                sum += own[4 * i + d];
+                for (int64_t k = images[i]; k < images[i + 1]; k++) sum += own[4 * (atoms + k) + d];
+            }
+            forces[3 * i + d] = sum;
+        }
+}
+"""
