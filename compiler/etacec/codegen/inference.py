@@ -90,7 +90,9 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     made += [("products of A", d("PRODUCTS"))] if shells else []
     made += [(t, c.names.derived(t, "PAIR")) for _, t in pairs]
     made += [(t, c.names.derived(t, "ZBL")) for _, t in zbls]
-    functions = ", ".join(d(x) for x in ("coefficients", "features", "products", "gradients", "values"))
+    functions = ", ".join(
+        d(x) for x in ("coefficients", "features", "products", "gradients", "values")
+    )
     arguments = f"{functions}, {cutoffs}, DTYPE"
     if made:
         arguments += f", {d('PIECES')}"

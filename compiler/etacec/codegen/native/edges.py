@@ -145,7 +145,7 @@ class Edges:
             ends.append("g[4] = along;")
         for j, s in enumerate(self.shells):
             ends += self._pool(j, s)
-        constants = [f"const real rcut = CUTOFFS[pair];"]
+        constants = ["const real rcut = CUTOFFS[pair];"]
         start = [
             f"for (int q = 0; q < {self.sums}; q++) pooled[q] = all(N(0.0));" if self.sums else "",
         ]
@@ -170,7 +170,7 @@ class Edges:
         self.tables += [t for t in tables if t not in self.tables]
 
     def _pair(self, t: PairTerm, name: str) -> list[str]:
-        out = [f"// pair term: sum over q of v[q] P_q(y) e, and its slope"]
+        out = ["// pair term: sum over q of v[q] P_q(y) e, and its slope"]
         out += _recursion(t.curves, name)
         out += _slopes(t.curves, name)
         Q = t.curves.count
@@ -294,7 +294,9 @@ class Edges:
         """slope += dA/dr w along r, and f += what is across."""
         name, at = f"s{j}", 4 + self.along + 4 * j
         parts = ("y", "dy", "e", "de")
-        out = ["const vec " + ", ".join(f"{name}{p} = g[{at + i}]" for i, p in enumerate(parts)) + ";"]
+        out = [
+            "const vec " + ", ".join(f"{name}{p} = g[{at + i}]" for i, p in enumerate(parts)) + ";"
+        ]
         out += _recursion(s.curves, name)
         out += _slopes(s.curves, name)
         Ys = f"Y{j}_"

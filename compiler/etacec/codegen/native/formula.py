@@ -106,9 +106,7 @@ class Duals:
         if node.operator in "+-":
             return self._sum(a, b if node.operator == "+" else self._times(number(-1), b))
         if node.operator == "*":
-            return self._sum(
-                self._times(a, self.value(right)), self._times(b, self.value(left))
-            )
+            return self._sum(self._times(a, self.value(right)), self._times(b, self.value(left)))
         if node.operator == "/":
             inverse = self.value(Op("/", Const(Fraction(1)), right))
             rest = self._times(b, self.let(f"{self.value(node)} * {inverse}"))

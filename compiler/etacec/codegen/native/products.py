@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from etacec.codegen.native.cover import Cover, Group
 
-WRITTEN_OUT = 12_000  # products at most: beyond, tables; gcc's time and the instruction cache say where
+WRITTEN_OUT = (
+    12_000  # products at most: beyond, tables; gcc's time and the instruction cache say where
+)
 STATEMENTS = 400  # in one function
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from etace import bonds, radial, tensor
@@ -26,7 +25,7 @@ from etacec.codegen.native.cover import cover
 from etacec.codegen.native.edges import Curves, Edges, Energy, PairTerm, Shell
 from etacec.codegen.native.formula import number
 from etacec.codegen.native.products import products
-from etacec.formula.nodes import Const, Fn, Node, Op, Var, const, div, mul, neg, substitute
+from etacec.formula.nodes import Fn, Node, Op, Var, const, div, mul, neg, substitute
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
 from etacec.model.elements import SYMBOLS
@@ -63,12 +62,11 @@ class _Writer:
         entries = sum(2 * l + 1 for s in shells for l in s.l)
         made = cover(self._monomials(readouts, bases, pools), entries)
         coefficients, order = self.size, made.order
-        self._part("products of A", n * len(order), "monomials", order=tuple(order))
+        if order:
+            self._part("products of A", n * len(order), "monomials", order=tuple(order))
         pairs = [self._pair(t) for _, t in terms if self._is(t, "pair")]
         energies = [
-            self._zbl(t, o, float(f))
-            for f, t in terms
-            if isinstance(o := c.graph.op(t), op.Zbl)
+            self._zbl(t, o, float(f)) for f, t in terms if isinstance(o := c.graph.op(t), op.Zbl)
         ]
         edges = Edges(shells, pairs, energies, n)
         forward, backward = edges.forward(), edges.backward()
@@ -197,7 +195,9 @@ class _Writer:
     def _zbl(self, term: str, o: op.Zbl, factor: float) -> Energy:
         c, name = self.c, self.c.names[term].upper()
         charges = tuple(SYMBOLS.index(s) + 1 for s in c.graph.species)
-        inner, outer = (bonds.by_pair([float(x) for x in v], c.n, "float64") for v in (o.inner, o.outer))
+        inner, outer = (
+            bonds.by_pair([float(x) for x in v], c.n, "float64") for v in (o.inner, o.outer)
+        )
         zbl = Zbl(charges, inner, outer)
         frozen = zbl.freeze(factor)
         read = {}
@@ -213,8 +213,10 @@ def _screened(table: Mapping[str, Node]) -> Node:
     phi: Node = const(0)
     for w, rate in zip(WEIGHTS, RATES, strict=True):
         x = mul(r, div(const(str(rate)), table["length"]))
-        phi = Op("+", phi, mul(const(str(w)), Fn("exp", (neg(x),)))) if phi != const(0) else mul(
-            const(str(w)), Fn("exp", (neg(x),))
+        phi = (
+            Op("+", phi, mul(const(str(w)), Fn("exp", (neg(x),))))
+            if phi != const(0)
+            else mul(const(str(w)), Fn("exp", (neg(x),)))
         )
     span = Op("-", table["outer"], table["inner"])
     t = Fn("clip", (div(Op("-", r, table["inner"]), span), const(0), const(1)))

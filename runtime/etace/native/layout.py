@@ -1,0 +1,126 @@
+"""A graph as kernels read it: atoms in blocks of lanes, neighbours as rows of positions with images.
+
+Blocks hold atoms of one species; their neighbours stand species after species, one row for the k-th
+neighbour of every lane. Periodic images that are somebody's neighbour are rows of X behind the atoms;
+the last row is far from everything and stands where a lane has no neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from etace.neighbours import Neighbours
+from etace.structure import Paired
+
+FAR = 1e6  # Å, from the origin and beyond the atoms
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """atoms: number; slot: [atoms], of each in the lanes of all blocks
+    species: [blocks]; atom: [blocks, lanes], rows of X; rows: [blocks * species + 1]
+    neighbour: [rows, lanes], rows of X
+    owner: [atoms + images]; shift: [atoms + images, 3]; images: [atoms + 1], where those of each atom
+    start among the images
+    structure: [atoms], of a batch, else None
+    """
+
+    atoms: int
+    slot: np.ndarray
+    species: np.ndarray
+    atom: np.ndarray
+    rows: np.ndarray
+    neighbour: np.ndarray
+    owner: np.ndarray
+    shift: np.ndarray
+    images: np.ndarray
+    structure: np.ndarray | None
+
+    @property
+    def blocks(self) -> int:
+        return len(self.species)
+
+    @property
+    def longest(self) -> int:
+        """Rows of the block that has most."""
+        n = (len(self.rows) - 1) // max(self.blocks, 1)
+        return int(np.diff(self.rows[::n]).max()) if self.blocks else 0
+
+
+def layout(structures: Sequence[Paired], n_species: int, lanes: int, batch: bool) -> Layout:
+    pairs, n = _joined(structures), sum(len(s) for s in structures)
+    z = np.concatenate([s.species for s in structures])
+    target, owner, shift, images = _images(pairs, n)
+    slot, species = _blocks(z, pairs, lanes)
+    blocks = len(species)
+    atom = np.full(blocks * lanes, len(owner), np.int32)  # the row that is far away
+    atom[slot] = np.arange(n)
+    # the number of an edge among those of its centre and neighbour's species
+    key = pairs.i.astype(np.int64) * n_species + z[pairs.j]
+    counts = np.bincount(key, minlength=n * n_species)
+    order = np.argsort(key, kind="stable")
+    number = np.empty(len(key), np.int64)
+    number[order] = np.arange(len(key)) - (np.cumsum(counts) - counts)[key[order]]
+    widest = np.zeros((blocks, n_species), np.int64)
+    np.maximum.at(widest, slot // lanes, counts.reshape(n, n_species))
+    rows = np.concatenate([[0], np.cumsum(widest.ravel())])
+    neighbour = np.full((rows[-1], lanes), len(owner), np.int32)
+    block, lane = np.divmod(slot[pairs.i], lanes)
+    neighbour[rows[block * n_species + z[pairs.j]] + number, lane] = target
+    structure = None
+    if batch:
+        structure = np.repeat(
+            np.arange(len(structures), dtype=np.int32), [len(s) for s in structures]
+        )
+    return Layout(
+        n,
+        slot,
+        species,
+        atom.reshape(blocks, lanes),
+        rows,
+        neighbour,
+        owner,
+        shift,
+        images,
+        structure,
+    )
+
+
+def _joined(structures: Sequence[Paired]) -> Neighbours:
+    from etace.inference.blocks import _joined as joined
+
+    return joined(structures)
+
+
+def _images(pairs: Neighbours, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(row of X of every edge's end, owner, shift, images)."""
+    moved = pairs.shift.any(axis=1)
+    target = pairs.j.astype(np.int32)
+    low = pairs.shift.min(axis=0, initial=0)
+    span = (pairs.shift.max(axis=0, initial=0) - low + 1).astype(np.int64)
+    own = (pairs.shift[moved] - low).astype(np.int64)
+    code = ((pairs.j[moved] * span[0] + own[:, 0]) * span[1] + own[:, 1]) * span[2] + own[:, 2]
+    found, place = np.unique(code, return_inverse=True)
+    target[moved] = n + place.reshape(-1)
+    rest, c = np.divmod(found, span[2])
+    rest, b = np.divmod(rest, span[1])
+    j, a = np.divmod(rest, span[0])
+    owner = np.concatenate([np.arange(n), j]).astype(np.int32)
+    shift = np.zeros((len(owner), 3), np.int32)
+    shift[n:] = np.stack([a, b, c], axis=1) + low
+    images = np.concatenate([[0], np.cumsum(np.bincount(j, minlength=n))]).astype(np.int64)
+    return target, owner, shift, images
+
+
+def _blocks(z: np.ndarray, pairs: Neighbours, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """(slot of every atom, species of every block): atoms by species, in their order."""
+    order = np.argsort(z, kind="stable")
+    counts = np.bincount(z)
+    needed = -(-counts // lanes)
+    first = (np.cumsum(needed) - needed) * lanes
+    slot = np.empty(len(z), np.int64)
+    slot[order] = first[z[order]] + np.arange(len(z)) - (np.cumsum(counts) - counts)[z[order]]
+    return slot, np.repeat(np.arange(len(counts)), needed).astype(np.int32)
