@@ -33,7 +33,9 @@ def find() -> Toolchain | None:
     chosen = os.environ.get(VARIABLE)
     if chosen is not None:
         return _asked(tuple(chosen.split())) if chosen.strip() else None
-    options = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
+    options: list[tuple[str, ...]] = [
+        (path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))
+    ]
     if find_spec("ziglang") is not None:
         options.append((sys.executable, "-m", "ziglang", "cc"))
     return next((t for o in options if (t := _asked(o)) is not None), None)

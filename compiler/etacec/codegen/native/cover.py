@@ -54,7 +54,7 @@ def cover(monomials: Sequence[Monomial], size: int) -> Cover:
             by_order[len(m)].append((k, m))
     for n in sorted(by_order):
         halves += _cut(by_order[n])
-    place = {(a,): a for a in range(size)}
+    place: dict[Monomial, int] = {(a,): a for a in range(size)}
     nodes: list[tuple[int, int]] = []
     for m in _needed([half for left, right, _ in halves for half in (left, right)]):
         a, b = _split(m, place)

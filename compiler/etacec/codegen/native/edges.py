@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from etacec.codegen.native.formula import Duals, number
+from etacec.codegen.native.formula import Duals, live, number
 from etacec.codegen.native.harmonics import gradient, harmonics
 from etacec.formula.nodes import Node
 
@@ -109,7 +109,7 @@ class Edges:
 
     def forward(self) -> list[str]:
         body = [
-            "vec d[3];",
+            "vec d[3] = {{0}};",
             "for (int l = 0; l < LANES; l++) {",
             "    const real *const other = X + 4 * (ptrdiff_t)neighbour[k * LANES + l];",
             "    for (int c = 0; c < 3; c++) d[c][l] = other[c];",
@@ -139,8 +139,8 @@ class Edges:
             ends.append("vec along = all(N(0.0));")
         for j, t in enumerate(self.pairs):
             ends += self._pair(t, f"p{j}")
-        for energy in self.energies:
-            ends += self._energy(energy)
+        for j, energy in enumerate(self.energies):
+            ends += self._energy(energy, f"u{j}_")
         if self.along:
             ends.append("g[4] = along;")
         for j, s in enumerate(self.shells):
@@ -150,6 +150,7 @@ class Edges:
             f"for (int q = 0; q < {self.sums}; q++) pooled[q] = all(N(0.0));" if self.sums else "",
         ]
         mixed = [line for j, s in enumerate(self.shells) for line in self._mix(j, s)]
+        inner = live([*body, *formulas, *ends])
         unused = [] if self.sums else ["(void)pooled;"]
         unused += [] if self.shells else ["(void)A;"]
         unused += [] if self.along else ["(void)E;"]
@@ -160,7 +161,7 @@ class Edges:
             "                    vec *restrict geometry, vec *restrict pooled, vec *restrict A, vec *E) {",
             *_indent([*constants, *unused, *(x for x in start if x)]),
             "    for (int64_t k = 0; k < n; k++) {",
-            *_indent([*body, *formulas, *ends], 8),
+            *_indent(inner, 8),
             "    }",
             *_indent(mixed),
             "}",
@@ -179,8 +180,8 @@ class Edges:
         slope = " + ".join(f"{row}{q}] * {name}d{q}" for q in range(Q))
         return [*out, f"*E += {value};", f"along += {slope};"]
 
-    def _energy(self, e: Energy) -> list[str]:
-        duals = Duals()
+    def _energy(self, e: Energy, prefix: str) -> list[str]:
+        duals = Duals(prefix)
         V, slope = duals.value(e.V), duals.slope(e.V)
         self._read(duals.tables)
         if e.outer not in self.tables:
@@ -275,6 +276,7 @@ class Edges:
             "    other[0] -= fx[l]; other[1] -= fy[l]; other[2] -= fz[l];",
             "}",
         ]
+        body = live(body)
         start = [line for j, s in enumerate(self.shells) for line in self._unmix(j, s)]
         unused = [] if self.sums else ["(void)pooled;"]
         unused += [] if self.shells else ["(void)w;"]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
 
-from etacec.formula.nodes import Const, Fn, Neg, Node, Op, Pi, Var, variables
+from etacec.formula.nodes import ONE, Const, Fn, Neg, Node, Op, Pi, Var, power, sub, variables
 
 LARGEST = 64  # whole exponents up to it are products
 
@@ -21,7 +23,8 @@ class Duals:
     tables: names of constants of the bond that the formulas read, in the order met
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "t") -> None:
+        self._prefix = prefix
         self.lines: list[str] = []
         self.tables: list[str] = []
         self._values: dict[Node, str] = {Var("r"): "r"}
@@ -42,8 +45,8 @@ class Duals:
         return self._slopes[node]
 
     def let(self, expression: str) -> str:
-        name = f"t{len(self.lines)}"
-        read = re.findall(r"\bt\d+\b|\br\b", expression)
+        name = f"{self._prefix}{len(self.lines)}"
+        read = re.findall(rf"\b{self._prefix}\d+\b|\br\b", expression)
         if all(x in self._constants for x in read):
             self._constants.add(name)
         kind = "real" if name in self._constants else "vec"
@@ -72,14 +75,14 @@ class Duals:
 
     def _power(self, node: Op, moves: bool) -> str:
         base, exponent = node.left, node.right
-        if isinstance(exponent, Const) and (n := exponent.value).denominator in (1, 2):
-            if abs(n) <= LARGEST:
-                x = self.value(base)
-                found = self._whole(x, abs(n.numerator) // n.denominator)
-                if n.denominator == 2:
-                    root = self.let(_call("sqrt", [x], moves))
-                    found = root if found == number(1) else self.let(f"{found} * {root}")
-                return self.let(f"{number(1)} / {found}") if n < 0 else found
+        n = exponent.value if isinstance(exponent, Const) else None
+        if n is not None and n.denominator in (1, 2) and abs(n) <= LARGEST:
+            x = self.value(base)
+            found = self._whole(x, abs(n.numerator) // n.denominator)
+            if n.denominator == 2:
+                root = self.let(_call("sqrt", [x], moves))
+                found = root if found == number(1) else self.let(f"{found} * {root}")
+            return self.let(f"{number(1)} / {found}") if n < 0 else found
         log = self.let(_call("log", [self.value(base)], moves))
         power = self.let(f"{self.value(exponent)} * {log}")
         return self.let(_call("exp", [power], moves))
@@ -113,14 +116,8 @@ class Duals:
             return self._sum(self._times(a, inverse), self._times(number(-1), rest))
         first = None
         if a is not None:  # b u^(b - 1) u'
-            less = Op("-", right, Const(Fraction(1)))
-            if isinstance(right, Const):
-                less = Const(right.value - 1)
-            lower = left if less == Const(Fraction(1)) else Op("^", left, less)
-            factor = number(0) if less == Const(Fraction(-1)) else self.value(lower)
-            if less == Const(Fraction(0)):
-                factor = number(1)
-            first = self._times(a, self.let(f"{self.value(right)} * {factor}"))
+            lower = power(left, sub(right, ONE))
+            first = self._times(a, self.let(f"{self.value(right)} * {self.value(lower)}"))
         second = None
         if b is not None:
             log = self.value(Fn("log", (left,)))
@@ -167,6 +164,21 @@ class Duals:
         if a is None or b is None:
             return b if a is None else a
         return self.let(f"{a} + {b}")
+
+
+def live(lines: Sequence[str]) -> list[str]:
+    """Without variables that nobody reads."""
+    while True:
+        words = Counter(w for line in lines for w in re.findall(r"\w+", line))
+        kept = [
+            line
+            for line in lines
+            if not (m := re.match(r"\s*const (?:vec|real) (\w+) = [^,]*;$", line))
+            or words[m[1]] > 1
+        ]
+        if len(kept) == len(lines):
+            return kept
+        lines = kept
 
 
 def number(value: Fraction | float | int) -> str:

@@ -43,16 +43,18 @@ def _written_out(c: Cover) -> list[str]:
     for k in reversed(range(len(c.nodes))):
         if c.size + k not in local:
             a, b = c.nodes[k]
-            g = f"G[{c.size + k}]"
-            statements.append(f"G[{a}] += {g} * X[{b}]; G[{b}] += {g} * X[{a}];")
-    out, calls = [], []
-    for number, chunk in enumerate(_chunks(statements)):
-        name = f"products_{number}"
+            own = f"G[{c.size + k}]"
+            statements.append(f"G[{a}] += {own} * X[{b}]; G[{b}] += {own} * X[{a}];")
+    out: list[str] = []
+    calls: list[str] = []
+    for chunk in _chunks(statements):
+        name = f"products_{len(calls)}"
         head = f"static NOINLINE vec {name}(const real *v, vec *restrict X, vec *restrict G, vec E)"
         out += ["", f"{head} {{", *(f"    {s}" for s in chunk), "    return E;", "}"]
         calls.append(f"    E = {name}(v, X, G, E);")
     head = "static vec products(const real *v, vec *restrict X, vec *restrict G) {"
-    return [*out, "", head, *(f"    {s}" for s in _start(c)), *calls, "    return E;", "}"]
+    unused = ["    (void)v, (void)X, (void)G;"] if not c.linear and not calls else []
+    return [*out, "", head, *unused, *(f"    {s}" for s in _start(c)), *calls, "    return E;", "}"]
 
 
 def _local(c: Cover) -> set[int]:

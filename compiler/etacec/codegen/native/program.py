@@ -135,7 +135,7 @@ class _Writer:
         return Curves(y, e, first, tuple(steps))
 
     def _table(self, name: str, values: Sequence[object]) -> None:
-        self.tables[name] = bonds.by_pair([float(v) for v in values], self.c.n, "float64")  # type: ignore[arg-type]
+        self.tables[name] = bonds.by_pair(tuple(float(v) for v in values), self.c.n, "float64")  # type: ignore[arg-type]
 
     def _changed(self, node: str) -> bool:
         """Whether weights are to be turned from the polynomials of the spec to Chebyshev's."""
@@ -196,7 +196,7 @@ class _Writer:
         c, name = self.c, self.c.names[term].upper()
         charges = tuple(SYMBOLS.index(s) + 1 for s in c.graph.species)
         inner, outer = (
-            bonds.by_pair([float(x) for x in v], c.n, "float64") for v in (o.inner, o.outer)
+            bonds.by_pair(tuple(float(x) for x in v), c.n, "float64") for v in (o.inner, o.outer)
         )
         zbl = Zbl(charges, inner, outer)
         frozen = zbl.freeze(factor)
