@@ -13,7 +13,6 @@ from ase.calculators.mixing import SumCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from etace.errors import ParameterError
-from etace.inference.evaluator import Prepared
 from etace.model import Model, Rows, load
 
 
@@ -62,7 +61,7 @@ class Calculator(AseCalculator):
         self.extrapolation = extrapolation
         self.model = model if isinstance(model, Model) else load(model, **load_keywords)
         self.skin = float(skin)
-        self._prepared: Prepared | None = None
+        self._prepared: Any = None
         self._at: Any = None
         self._used: Any = None  # the parameters of the last results
 
@@ -110,7 +109,7 @@ class Calculator(AseCalculator):
             stress = -0.5 * (r.virial + r.virial.T) / atoms.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
-    def _neighbours(self, atoms: Any) -> Prepared:
+    def _neighbours(self, atoms: Any) -> Any:
         if self.skin > 0 and self._prepared is not None and self._still_near(atoms):
             return self._prepared.moved(atoms.positions)
         self._prepared = self.model.prepare(atoms, skin=self.skin)

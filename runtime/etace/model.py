@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,11 @@ from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.graph import AtomGraph
-from etace.inference.evaluator import Evaluator, Members, Prepared
+from etace.inference.evaluator import Evaluator, Members, available_cores
 from etace.io.model_file import read_model, write_model
+from etace.native import BACKENDS, Program, toolchain
+from etace.native.build import BuildError
+from etace.native.evaluator import NativeEvaluator
 from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
 from etace.structure import Paired, paired
@@ -53,6 +56,10 @@ class Model:
     origin: what a model file carries of the spec (texts, overrides, dtype)
     cores: how many to use; default: all this process may run on
     splines: knots of splined radials; default: exact radials
+    backend: what evaluates it: jax (default), native (a C kernel, built when it is first needed), or auto:
+        native where it can be built, else jax; `backend_in_use` says which. Training, design rows and
+        accelerators are always JAX's
+    kernel: makes the native kernel's program
     card: what is known of how its parameters were found (`etace.report.card`); set anew, they have none
     """
 
@@ -67,6 +74,8 @@ class Model:
         cores: int | None = None,
         splines: int | None = None,
         card: Mapping[str, Any] | None = None,
+        backend: str = "jax",
+        kernel: Callable[[], Program] | None = None,
     ):
         potential.check(params)
         self.potential = potential
@@ -80,6 +89,9 @@ class Model:
         self.cores = cores
         self.splines = splines
         self.card = card
+        self.backend = backend
+        self.backend_in_use = "jax"
+        self._kernel = kernel
         self._committee: np.ndarray | None = None
         self._extrapolation: np.ndarray | None = None
         self._member_params: list[Any] = []
@@ -107,9 +119,38 @@ class Model:
     # ------------------------------------------------------------ evaluation
 
     @cached_property
-    def evaluator(self) -> Evaluator:
-        """The inference form, which all evaluations use."""
+    def evaluator(self) -> Evaluator | NativeEvaluator:
+        """The inference form or the native kernel, which all evaluations use. Raises BuildError where
+        a native kernel was asked for and cannot be built."""
+        why = self._why_not_native()
+        if why is None:
+            try:
+                return self._native_evaluator()
+            except BuildError as error:
+                why = str(error)
+        if self.backend == "native":
+            raise BuildError(f"no native kernel: {why}")
+        self.backend_in_use = "jax" if self.backend == "jax" else f"jax ({why})"
         return Evaluator(self.potential.inference, self.cores, self.splines)
+
+    def _why_not_native(self) -> str | None:
+        if self.backend == "jax":
+            return "not asked for"
+        if self.splines is not None:
+            return "splines are JAX's"
+        if self._kernel is None:
+            return "this model was not made by the compiler"
+        if jax.default_backend() != "cpu":
+            return "there is an accelerator"
+        return None if toolchain.find() is not None else "there is no C compiler"
+
+    def _native_evaluator(self) -> NativeEvaluator:
+        found = toolchain.find()
+        assert found is not None and self._kernel is not None
+        cores = self.cores or available_cores()
+        made = NativeEvaluator(self.potential.inference, self._kernel(), found, cores)
+        self.backend_in_use = made.name
+        return made
 
     def paired(self, atoms: Any, *, skin: float = 0.0) -> Paired:
         """An `ase.Atoms` with its neighbours within the cutoffs + skin, Å. Raises StructureError."""
@@ -118,7 +159,7 @@ class Model:
         where = (atoms.positions, atoms.numbers, cell, atoms.pbc)
         return paired(*where, p.species, p.cutoffs, skin, p.dtype)
 
-    def prepare(self, atoms: Any, *, skin: float = 0.0) -> Prepared:
+    def prepare(self, atoms: Any, *, skin: float = 0.0) -> Any:
         """What `evaluate_prepared` takes: one structure with its list of neighbours."""
         return self.evaluator.prepare([self.paired(atoms, skin=skin)])
 
@@ -126,9 +167,7 @@ class Model:
         """Energy, energies per atom, forces and virial of one structure."""
         return self.evaluate_prepared(self.prepare(atoms))
 
-    def evaluate_prepared(
-        self, prepared: Prepared, positions: Any = None, cell: Any = None
-    ) -> Result:
+    def evaluate_prepared(self, prepared: Any, positions: Any = None, cell: Any = None) -> Result:
         """The same with a list of neighbours in hand, at other positions [n, 3] or in another cell, Å.
 
         The list must hold: no atom may have moved by more than half its skin.
@@ -162,7 +201,7 @@ class Model:
         for prepared in self._batches(structures, atoms_per_batch):
             yield from self._batch(prepared)
 
-    def _batches(self, structures: Sequence[Any], atoms_per_batch: int) -> Iterator[Prepared]:
+    def _batches(self, structures: Sequence[Any], atoms_per_batch: int) -> Iterator[Any]:
         groups: list[list[Any]] = [[]]
         for atoms in structures:
             if groups[-1] and sum(map(len, groups[-1])) + len(atoms) > atoms_per_batch:
@@ -172,7 +211,7 @@ class Model:
             if group:
                 yield self.evaluator.prepare([self.paired(a) for a in group], batch=True)
 
-    def _batch(self, prepared: Prepared) -> Iterator[Result]:
+    def _batch(self, prepared: Any) -> Iterator[Result]:
         r = self.evaluator(self.params, prepared)
         start = 0
         for k, n in enumerate(prepared.counts):
@@ -212,7 +251,7 @@ class Model:
         return next(self.committee_many([atoms], forces=forces))
 
     def evaluate_committee_prepared(
-        self, prepared: Prepared, positions: Any = None, *, forces: bool = True
+        self, prepared: Any, positions: Any = None, *, forces: bool = True
     ) -> CommitteeResult:
         """The same with a list of neighbours in hand; see `evaluate_prepared`."""
         return next(self._of_members(prepared.moved(positions), forces))
@@ -224,7 +263,7 @@ class Model:
         for prepared in self._batches(structures, atoms_per_batch):
             yield from self._of_members(prepared, forces)
 
-    def _of_members(self, prepared: Prepared, forces: bool) -> Iterator[CommitteeResult]:
+    def _of_members(self, prepared: Any, forces: bool) -> Iterator[CommitteeResult]:
         if self._committee is None:
             raise RequestError("this model has no committee: fit it with --committee N")
         r = self.evaluator(self.params, prepared, Members(self._member_params, forces))
@@ -387,6 +426,7 @@ def load(
     dtype: str | None = None,
     cores: int | None = None,
     splines: int | None = None,
+    backend: str = "jax",
 ) -> Model:
     """A model from an `.etace` file (parameters at their starts) or from a `.safetensors` model file.
 
@@ -396,6 +436,7 @@ def load(
     cores: how many to use; default: all this process may run on
     splines: evaluate radials by splines of so many knots (`model.evaluator.spline_errors` says how far
         off they are); default: exactly
+    backend: jax, native or auto, see `Model`
 
     Raises EtaceError for whatever is wrong with the files, in words.
     """
@@ -404,6 +445,8 @@ def load(
         raise RequestError(f"at least one core is needed, found cores = {cores}")
     if splines is not None and splines < 2:
         raise RequestError(f"splines need at least 2 knots, found {splines}")
+    if backend not in BACKENDS:
+        raise RequestError(f"the backend is one of {', '.join(BACKENDS)}, not `{backend}`")
     if path.suffix == ".safetensors":
         if overrides:
             raise RequestError("a model file is complete: its params cannot be overridden")
@@ -417,7 +460,7 @@ def load(
         loaded.params = _other_params(Path(params), loaded)
         loaded.card = None
         loaded.set_committee(None)
-    loaded.cores, loaded.splines = cores, splines
+    loaded.cores, loaded.splines, loaded.backend = cores, splines, backend
     return loaded
 
 
@@ -466,7 +509,10 @@ def from_compilation(done: Any, model: str | None = None, seed: int = 0) -> Mode
         "spec_sha256": done.digest,
         "versions": _versions(),
     }
-    return Model(potential, potential.init(seed), module, done.module, origin, dict(done.arrays))
+    return Model(
+        potential, potential.init(seed), module, done.module, origin, dict(done.arrays),
+        kernel=partial(done.native, potential.name),
+    )  # fmt: skip
 
 
 def choose(module: types.ModuleType, model: str | None) -> Potential:

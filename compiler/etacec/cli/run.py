@@ -54,6 +54,10 @@ def command(
         bool,
         typer.Option("--extrapolation", help="How far every atom is from the fit's training data."),
     ] = False,
+    backend: Annotated[
+        str,
+        typer.Option(help="jax; native: a C kernel; auto: native where it can be built, else jax."),
+    ] = "jax",
     define: Define = None,
 ) -> None:
     """Evaluate a model on structures: a table, and a file with -o."""
@@ -69,7 +73,7 @@ def command(
         loaded = load(
             path, model, seed=seed, params=params, overrides=overrides(define),
             dtype=None if path.suffix == ".safetensors" and dtype == "float64" else kind, cores=cores,
-            splines=splines,
+            splines=splines, backend=backend,
         )  # fmt: skip
     except RequestError as error:
         fail(str(error), 2)
@@ -84,6 +88,8 @@ def command(
     except EtaceError as error:
         fail(_which(loaded, frames, names, str(error)), 1)
     _table(loaded, frames, names, results, more)
+    if backend == "auto":
+        typer.echo(f"backend: {loaded.backend_in_use}", err=True)
     for how_far in loaded.evaluator.spline_errors:
         typer.echo(str(how_far))
     if output is not None:

@@ -2,4 +2,6 @@
 
 from etace.native.program import Part, Program
 
-__all__ = ["Part", "Program"]
+BACKENDS = ("jax", "native", "auto")
+
+__all__ = ["BACKENDS", "Part", "Program"]

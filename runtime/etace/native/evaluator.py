@@ -1,0 +1,92 @@
+"""NativeEvaluator: a model's kernel behind the same calls as `etace.inference.evaluator.Evaluator`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from etace.inference.evaluator import HostResults, Members
+from etace.inference.form import Inference, full
+from etace.inference.spline import SplineError
+from etace.native.kernel import Kernel, Sums
+from etace.native.layout import Layout, layout
+from etace.native.program import Program
+from etace.native.toolchain import Toolchain
+from etace.structure import Paired
+
+
+@dataclass(frozen=True, eq=False)
+class NativePrepared:
+    """A graph as the kernel reads it. positions: [n, 3], Å; cells: [3, 3], or [structures, 3, 3]
+    counts: [structures], atoms of each"""
+
+    layout: Layout
+    positions: np.ndarray
+    cells: np.ndarray
+    counts: tuple[int, ...]
+    batch: bool
+
+    @property
+    def n(self) -> int:
+        return sum(self.counts)
+
+    def moved(self, positions: Any = None, cell: Any = None) -> NativePrepared:
+        """The same neighbours at other positions [n, 3], in another cell [3, 3], Å."""
+        return replace(
+            self,
+            positions=self.positions if positions is None else np.asarray(positions),
+            cells=self.cells if cell is None else np.asarray(cell),
+        )
+
+
+class NativeEvaluator:
+    """One model's kernel, built when it is made. Raises BuildError."""
+
+    spline_errors: Sequence[SplineError] = ()
+    compilations = 1  # one object serves every size
+
+    def __init__(self, inference: Inference, program: Program, toolchain: Toolchain, cores: int):
+        self.inference, self.program = inference, program
+        self.kernel = Kernel(program, toolchain, cores)
+        self.name = f"native, {self.kernel.lanes} lanes, {toolchain.name}"
+        self._known: list[tuple[Any, np.ndarray]] = []
+
+    def coefficients(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Made anew only for other parameters; those of a model and its committee are kept."""
+        for known, values in self._known:
+            if known is params:
+                return values
+        found = self.inference.coefficients(params)
+        values = self.program.coefficients(found, self.inference.pieces)
+        self._known = [(params, values), *self._known[:63]]
+        return values
+
+    def prepare(self, structures: Sequence[Paired], batch: bool = False) -> NativePrepared:
+        n_species = len(self.program.species)
+        made = layout(structures, n_species, self.kernel.lanes, batch)
+        cells = np.array([s.cell for s in structures]) if batch else structures[0].cell
+        positions = np.concatenate([s.positions for s in structures])
+        return NativePrepared(made, positions, cells, tuple(map(len, structures)), batch)
+
+    def __call__(
+        self, params: Any, prepared: NativePrepared, members: Members | None = None
+    ) -> HostResults:
+        """Energy, forces and virial of all structures, and what is asked of a committee, whose members
+        are evaluated one after the other."""
+        sums = self._sums(params, prepared)
+        starts = np.cumsum([0, *prepared.counts[:-1]])
+        energy = np.add.reduceat(sums.energies, starts)
+        virial = full(np.add.reduceat(sums.virials, starts, axis=0))
+        member_energy = member_forces = None
+        if members is not None:
+            each = [self._sums(p, prepared) for p in members.params]
+            member_energy = np.array([np.add.reduceat(s.energies, starts) for s in each])
+            member_forces = np.array([s.forces for s in each]) if members.forces else None
+        return HostResults(energy, sums.energies, sums.forces, virial, member_energy, member_forces)
+
+    def _sums(self, params: Any, prepared: NativePrepared) -> Sums:
+        x = (prepared.layout, prepared.positions, prepared.cells)
+        return self.kernel(*x, self.coefficients(params))
