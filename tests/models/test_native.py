@@ -1,0 +1,237 @@
+"""Native kernels against the other forms, and what happens where there is no compiler."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import etace
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from cases import TEXTS
+from etace.native import toolchain
+from etace.native.build import BuildError, library
+from etace.native.kernel import Kernel
+from etace.native.layout import layout
+from etacec import compile_file, compile_text
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.etace"))
+FOUND = toolchain.find()
+needs_compiler = pytest.mark.skipif(FOUND is None, reason="no C compiler here")
+# vector length by flags: what runs on every x86-64, and what the CPU has
+FLAGS = [(), ("-DLANES=2",), ("-DLANES=4",), ("-O1", "-DLANES=16")]
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path_factory):
+    """One for all tests of this file: kernels are built once."""
+    folder = tmp_path_factory.getbasetemp() / "native-cache/coupling"
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(folder))
+    return folder.parent / "native"
+
+
+def models(dtype="float64"):
+    """(name, compilation, name of the model) of everything."""
+    for path in SPECS:
+        done = compile_file(path, dtype=dtype)
+        yield from ((f"{path.stem}/{m}", done, m) for m in done.graph.models)
+    for name, text in TEXTS.items():
+        done = compile_text(text, name, dtype=dtype)
+        yield from ((f"{name}/{m}", done, m) for m in done.graph.models)
+
+
+ALL = {name: (done, model) for name, done, model in models()}
+
+
+def loaded(name, dtype="float64", backend="native", cores=2):
+    done, model = ALL[name] if dtype == "float64" else {
+        n: (d, m) for n, d, m in models(dtype)
+    }[name]  # fmt: skip
+    made = etace.model.from_compilation(done, model)
+    rng = np.random.default_rng(0)
+    scale = 0.3 if "learnable" in str(done.spec.radials) else 1.0
+    made.params = {
+        b: {k: scale * rng.normal(size=np.shape(v)) for k, v in a.items()}
+        for b, a in made.params.items()
+    }
+    made.backend, made.cores = backend, cores
+    return made
+
+
+def crystal(species, seed=0, n=2):
+    atoms = bulk("Si", cubic=True) * (n, n, n)
+    atoms.symbols[:] = [species[k % len(species)] for k in range(len(atoms))]
+    atoms.rattle(0.15, seed=seed)
+    atoms.set_cell(atoms.cell @ (np.eye(3) + [[0, 0.03, 0], [0, 0, -0.02], [0, 0, 0.05]]), True)
+    return atoms
+
+
+def agree(found, expected, tolerance):
+    scale = max(np.abs(expected.energies).max(), np.abs(expected.forces).max(), 1e-3)
+    for what in ("energies", "forces"):
+        gap = np.abs(getattr(found, what) - getattr(expected, what)).max()
+        assert gap <= tolerance * scale, what
+    assert abs(found.energy - expected.energy) <= tolerance * np.abs(expected.energies).sum()
+    size = np.abs(expected.virial).max() + len(expected.energies) * scale
+    assert np.abs(found.virial - expected.virial).max() <= tolerance * size
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ALL)
+def test_it_is_the_inference_form(name):
+    native, jax_ = loaded(name), loaded(name, backend="jax")
+    atoms = crystal(native.species)
+    agree(native.evaluate(atoms), jax_.evaluate(atoms), 1e-11)
+    assert native.backend_in_use.startswith("native")
+
+
+@needs_compiler
+@pytest.mark.parametrize("flags", FLAGS, ids=lambda f: " ".join(f) or "as it is")
+@pytest.mark.parametrize("name", ["bonds/bonds", "zbl/zbl", "si_o/si_o"])
+def test_lanes_and_threads_change_nothing(name, flags):
+    model = loaded(name, backend="jax")
+    program = ALL[name][0].native(ALL[name][1])
+    kernels = [Kernel(program, FOUND, cores, *flags) for cores in (1, 2)]
+    W, inference = kernels[0].lanes, model.potential.inference
+    v = program.coefficients(inference.coefficients(model.params), inference.pieces)
+    whole = crystal(model.species, n=4)
+    for n in (1, W - 1, W, W + 1, len(whole)):
+        atoms = whole[:n] if n else whole
+        graph = layout([model.paired(atoms)], len(model.species), W, False)
+        one, two = (k(graph, atoms.positions, np.asarray(atoms.cell), v) for k in kernels)
+        expected = model.evaluate(atoms)
+        scale = max(np.abs(expected.energies).max(), np.abs(expected.forces).max(), 1e-3)
+        assert np.abs(one.energies - expected.energies).max() <= 1e-11 * scale
+        assert np.abs(one.forces - expected.forces).max() <= 1e-11 * scale
+        for what in ("energies", "forces", "virials"):
+            np.testing.assert_array_equal(getattr(one, what), getattr(two, what))
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["si_o/si_o", "si_ace_small/si_ace_small"])
+def test_single_precision_is_near(name):
+    single, double = loaded(name, "float32"), loaded(name)
+    atoms = crystal(double.species)
+    agree(single.evaluate(atoms), double.evaluate(atoms), 2e-4)
+
+
+@needs_compiler
+def test_batches_calculators_and_committees():
+    native, jax_ = loaded("si_o/si_o"), loaded("si_o/si_o", backend="jax")
+    frames = [crystal(native.species, seed=k, n=1 + k % 2) for k in range(5)]
+    frames += [Atoms("O"), Atoms("Si2", [[0, 0, 0], [0, 0, 9.0]])]
+    for a, b in zip(native.evaluate_batch(frames), jax_.evaluate_batch(frames), strict=True):
+        agree(a, b, 1e-11)
+    members = np.random.default_rng(1).normal(size=(3, native.length_basis))
+    for m in (native, jax_):
+        m.set_committee(members)
+    for forces in (True, False):
+        found, expected = (
+            list(m.committee_many(frames, forces=forces)) for m in (native, jax_)
+        )  # fmt: skip
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(
+                a.member_energy, b.member_energy, atol=1e-9 * np.abs(b.member_energy).max()
+            )
+            if forces:
+                scale = max(1e-3, np.abs(b.member_forces).max())
+                assert np.abs(a.member_forces - b.member_forces).max() <= 1e-10 * scale
+    atoms = frames[1].copy()
+    atoms.calc = native.calculator(skin=0.6)
+    for step in range(3):  # the list is kept while atoms move
+        atoms.positions += 0.05
+        atoms.positions[0, 0] += 0.05 * step
+        expected = jax_.evaluate(atoms)
+        assert abs(atoms.get_potential_energy() - expected.energy) <= 1e-11 * abs(
+            expected.energies
+        ).sum()
+        assert np.abs(atoms.get_forces() - expected.forces).max() <= 1e-11 * np.abs(
+            expected.forces
+        ).max() + 1e-12  # fmt: skip
+
+
+@needs_compiler
+def test_forces_and_virial_are_slopes_of_the_energy():
+    model = loaded("zbl/zbl")
+    atoms = crystal(model.species, n=2)
+    atoms.positions[1] = atoms.positions[0] + [0.9, 0.2, 0.1]
+    r, h = model.evaluate(atoms), 1e-5
+    for i, d in ((0, 0), (1, 2), (7, 1)):
+        e = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[i, d] += sign * h
+            e.append(model.energy(moved))
+        assert -(e[0] - e[1]) / (2 * h) == pytest.approx(r.forces[i, d], rel=1e-5, abs=1e-5)
+    for a, b in ((0, 0), (1, 2)):
+        e = []
+        for sign in (1, -1):
+            strain = np.eye(3)
+            strain[a, b] += sign * h
+            bent = atoms.copy()
+            bent.set_cell(atoms.cell @ strain, scale_atoms=True)
+            e.append(model.energy(bent))
+        assert -(e[0] - e[1]) / (2 * h) == pytest.approx(r.virial[b, a], rel=1e-4, abs=1e-3)
+
+
+@needs_compiler
+def test_same_text_every_time_and_no_warnings(tmp_path):
+    for name in ("si_o/si_o", "order5/order5", "zbl/zbl"):
+        done, model = ALL[name]
+        program = done.native(model)
+        assert program.text == done.native(model).text
+        assert str(ROOT) not in program.text
+        source = tmp_path / "k.c"
+        source.write_text(program.text)
+        checked = subprocess.run(
+            [*FOUND.command, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-psabi",
+             "-Wno-maybe-uninitialized", "-O1", "-c", str(source), "-o", str(tmp_path / "k.o")],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert checked.returncode == 0, checked.stderr
+
+
+@needs_compiler
+def test_kept_objects_are_checked_before_they_are_loaded(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "own/coupling"))
+    text = "int answer(void) { return 42; }\n"
+    assert library(text, FOUND).answer() == 42
+    (kept,) = (tmp_path / "own/native").glob("*.so")
+    kept.unlink()
+    kept.write_bytes(b"nonsense")
+    assert library(text, FOUND).answer() == 42
+    assert kept.read_bytes() != b"nonsense"
+    assert {p.suffix for p in kept.parent.iterdir()} == {".so", ".sha256"}
+    with pytest.raises(BuildError, match="does not compile"):
+        library("this is no C", FOUND)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(blocked / "coupling"))
+    assert library(text, FOUND).answer() == 42  # built, not kept
+
+
+def test_without_a_compiler_everything_still_works(monkeypatch):
+    monkeypatch.setenv(toolchain.VARIABLE, "")
+    auto, jax_ = loaded("scratch/scratch", backend="auto"), loaded("scratch/scratch", backend="jax")
+    atoms = crystal(auto.species, n=1)
+    assert auto.evaluate(atoms).energy == jax_.evaluate(atoms).energy
+    assert auto.backend_in_use == "jax (there is no C compiler)"
+    with pytest.raises(etace.EtaceError, match="no native kernel: there is no C compiler"):
+        loaded("scratch/scratch").evaluate(atoms)
+
+
+def test_a_broken_compiler_is_said(monkeypatch, tmp_path):
+    broken = tmp_path / "cc"
+    broken.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        "print('broken cc 1.0')\nsys.exit(0 if '-dM' in sys.argv or '--version' in sys.argv else 1)\n"
+    )
+    broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv(toolchain.VARIABLE, os.fspath(broken))
+    model = loaded("scratch/combined", backend="auto")
+    assert np.isfinite(model.evaluate(crystal(model.species, n=1)).energy)
+    assert "broken cc 1.0 does not compile the kernel" in model.backend_in_use
