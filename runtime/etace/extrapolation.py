@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from etace.model import Model
 
 ATOMS = 1024  # in a batch
+TINY = 1e-12  # of the largest basis function: what is smaller is rounding
 UNSEEN = 1e-6  # of the largest singular value: directions that no atom of the training data has
 
 
@@ -94,7 +95,7 @@ def _root_of_inverse(gram: np.ndarray) -> np.ndarray:
     size = np.sqrt(np.diag(gram))
     if not size.any():
         return np.zeros_like(gram)
-    size = np.where(size > 0, size, size[size > 0].min())
+    size = np.maximum(size, TINY * size.max())
     values, vectors = np.linalg.eigh(gram / np.outer(size, size))
     s = np.sqrt(np.maximum(values, UNSEEN**2 * values[-1]))
     return np.asarray(vectors / s / size[:, None])

@@ -127,3 +127,13 @@ def test_a_test_set_with_new_species_is_refused_before_the_work(spec, tmp_path):
 def test_a_folder_that_is_none_is_said(spec, tmp_path):
     done = etace_fit(spec, "--train", TRAIN, "--no-report", "-o", "/dev/full/m.safetensors")
     assert done.exit_code == 2
+
+
+def test_a_structure_that_cannot_be_is_named(spec, tmp_path):
+    frames = read(TRAIN, ":3")
+    frames[1].positions[1] = frames[1].positions[0]
+    write(tmp_path / "same.xyz", frames)
+    done = etace_fit(spec, "--train", tmp_path / "same.xyz", "-o", tmp_path / "m.safetensors")
+    assert done.exit_code == 1
+    assert "same.xyz:1: atom 0 and atom 1 are at the same place" in done.stderr.split("etace: ")[-1]
+    assert not (tmp_path / "m.safetensors").exists()

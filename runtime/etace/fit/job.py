@@ -79,7 +79,8 @@ def run(
     )
     progress.done("compile the spec", f"{model!r}")
     train, test, suspicious = _data(model, settings, progress)
-    seen = ranges(model, [s.atoms for s in train.structures])
+    names = [s.source for s in train.structures]
+    seen = ranges(model, [s.atoms for s in train.structures], names)
     core = settings.repulsion and "energy" in settings.kinds
     walls = repulsion.dimers(model, seen) if core else []
     goals = targets(train.structures, settings.kinds, weights, walls)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from etace.errors import StructureError
+
 SHORTEST = 0.3  # Å
 POINTS = 240
 NEAR = 0.85  # of the shortest distance in the data: a well may lie just inside it
@@ -76,13 +78,18 @@ def species_pairs(model: Any) -> dict[Pair, float]:
     }
 
 
-def ranges(model: Any, structures: Iterable[Any]) -> Ranges:
+def ranges(model: Any, structures: Iterable[Any], names: Sequence[str] = ()) -> Ranges:
     """Shortest and longest distance below the cutoff, Å, of every unordered pair in `ase.Atoms`; None:
-    there is none."""
+    there is none. names: of the structures, for messages"""
     n = len(model.species)
     least, most = np.full((n, n), np.inf), np.zeros((n, n))
-    for atoms in structures:
-        found = model.paired(atoms)
+    for k, atoms in enumerate(structures):
+        try:
+            found = model.paired(atoms)
+        except StructureError as error:
+            if not names:
+                raise
+            raise StructureError(f"{names[k]}: {error}") from None
         kinds = found.species[found.pairs.i], found.species[found.pairs.j]
         np.minimum.at(least, kinds, found.pairs.r)
         np.maximum.at(most, kinds, found.pairs.r)
