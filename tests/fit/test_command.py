@@ -137,3 +137,30 @@ def test_a_structure_that_cannot_be_is_named(spec, tmp_path):
     assert done.exit_code == 1
     assert "same.xyz:1: atom 0 and atom 1 are at the same place" in done.stderr.split("etace: ")[-1]
     assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_what_makes_no_sense_is_refused_before_the_work(spec, tmp_path):
+    few = tmp_path / "few.xyz"
+    write(few, read(TRAIN, ":4"))
+    out = tmp_path / "m.safetensors"
+    options = (spec, "--train", few, "--no-virial", "--no-report", "-o", out)
+    for more, message in (
+        (("--smoothness", "nan"), "p of the prior is from 0 to 20"),
+        (("--smoothness", "-1"), "p of the prior is from 0 to 20"),
+        (("--weight", "forces=1e300"), "forces = 1e+300 is not from 0 to 1e+12"),
+        (("--calibrate",), "calibrating is for a committee"),
+    ):
+        done = etace_fit(*options, *more)
+        assert done.exit_code == 1 and message in done.stderr and not out.exists()
+
+
+def test_a_settings_file_takes_no_other_settings(spec, tmp_path):
+    few = tmp_path / "few.xyz"
+    write(few, read(TRAIN, ":4"))
+    out = tmp_path / "m.safetensors"
+    done = etace_fit(spec, "--train", few, "--no-virial", "--no-report", "-o", out)
+    assert done.exit_code == 0, done.stderr
+    before = out.read_bytes()
+    again = etace_fit(tmp_path / "m.fit.toml", "--solver", "qr", "--no-forces", "--no-report")
+    assert again.exit_code == 2 and "it takes no --forces, --solver" in again.stderr
+    assert out.read_bytes() == before

@@ -162,7 +162,7 @@ def test_many_config_types_share_a_colour():
 def test_a_dimer_without_a_wall_is_named():
     assert holes([dimer()]) == []
     (text,) = holes([dimer(wall=-1.0)])
-    assert text.startswith("Si-O has no repulsive wall")
+    assert text.startswith("Si-O falls to ")
 
 
 def test_the_terminal_shows_train_and_test_side_by_side(report):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +28,7 @@ def key(name: str) -> Any:
 
 
 def command(
+    context: typer.Context,
     spec: Annotated[
         Path | None,
         typer.Argument(
@@ -131,8 +132,8 @@ def command(
 
     try:
         if spec is not None and spec.suffix == ".toml":
-            if train or test or elements or output:
-                fail("a settings file is complete: give it alone", 2)
+            if more := _given(context):
+                fail(f"a settings file is complete: it takes no {', '.join(more)}", 2)
             settings = from_toml(spec)
         else:
             given: dict[str, Any] = {
@@ -152,6 +153,17 @@ def command(
         _fit(settings, cores, scheduler, report, begun)
     except EtaceError as error:
         fail(str(error), 1)
+
+
+def _given(context: typer.Context) -> list[str]:
+    """Options on the command line that a settings file has itself."""
+    free = {"spec", "cores", "scheduler", "report"}
+    found = {p: context.get_parameter_source(p) for p in context.params if p not in free}
+    return [
+        f"--{p.replace('_', '-')}"
+        for p, source in sorted(found.items())
+        if source is not None and source.name == "COMMANDLINE"
+    ]
 
 
 def _settings(
@@ -202,12 +214,14 @@ def _fit(
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
             outcome = run(settings, progress, cores, scheduler)
-            sets = {"train": outcome.train, "test": outcome.test}
-            found = {name: own for name, own in sets.items() if own}
-            Console(soft_wrap=True).print(error_table(found), highlight=False)
             files = list(write_outcome(outcome, settings, progress, begun, report, sys.argv[1:]))
             took = time.perf_counter() - begun
-            say(f"written: {', '.join(files)} in {took:.1f} s")
+        sets = {"train": outcome.train, "test": outcome.test}
+        found = {name: own for name, own in sets.items() if own}
+        with suppress(OSError):  # a closed or full output is no reason to fail: the files are there
+            Console(soft_wrap=True).print(error_table(found), highlight=False)
+            sys.stdout.flush()
+        typer.echo(f"written: {', '.join(files)} in {took:.1f} s", err=True)
     except KeyboardInterrupt:
         checkpoint = beside(settings.output, ".checkpoint")
         if checkpoint.exists():

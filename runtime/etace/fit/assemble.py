@@ -150,7 +150,8 @@ def rows_of(
                 own = np.where(model.potential.columns_alone, 0, own)
             else:
                 y -= alone[k]
-            yield Key(t.split, t.group, "energy"), _row(own[None], np.array([y]), each)
+            if own.any():  # else no parameter changes it, and it says nothing of their noise
+                yield Key(t.split, t.group, "energy"), _row(own[None], np.array([y]), each)
         if t.forces is not None:
             own = forces[start : start + n].reshape(3 * n, -1)
             y = t.forces - rest.forces[start : start + n]

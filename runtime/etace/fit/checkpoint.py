@@ -53,7 +53,9 @@ class Checkpoint:
         """Remember; write if the last time is long ago."""
         self.found = (done, dict(factors))
         if time.monotonic() - self.last > EVERY:
-            self.write()
+            self.last = time.monotonic()
+            with suppress(ModelFileError):  # a full disk: the fit can go on without
+                self.write()
 
     def write(self) -> None:
         done, factors = self.found

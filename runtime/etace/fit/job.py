@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from etace import extrapolation, params
 from etace.data import Dataset, Keys, read, warnings
-from etace.errors import RequestError, StructureError
+from etace.errors import ModelFileError, RequestError, StructureError
 from etace.fit import repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
 from etace.fit.calibration import Coverage, coverage, rescaled
@@ -92,6 +93,10 @@ def run(
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
     del factors  # the largest arrays of a fit
+    if not np.isfinite(solved.c).all():
+        raise RequestError(
+            "the solution is not finite: weights or labels are out of all proportion"
+        )
     blind = [f"columns that the data cannot tell apart: {line}" for line in _blind(model, solved)]
     for line in blind[:SHOWN]:
         progress.note(line)
@@ -107,7 +112,10 @@ def run(
     judged = compare(model, test.structures) if test else []
     covered = _committee(model, solved, (test or train).structures, settings, progress)
     progress.done("errors", "of training and test structures")
-    told = (*suspicious, *blind)
+    doubts = _doubts(compared)
+    for line in doubts:
+        progress.note(f"warning: {line}")
+    told = (*suspicious, *doubts, *blind)
     return Outcome(model, solved, train, test, seen, compared, judged, covered, told)
 
 
@@ -126,6 +134,29 @@ def _data(
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
     return train, test, suspicious
+
+
+def _doubts(found: Sequence[Comparison]) -> list[str]:
+    """What of a finished fit should make one look at labels, units and E0."""
+    out = []
+    single = [c for c in found if c.atoms == 1 and len(e := c.errors("energy")) and abs(e[0]) > 50]
+    if single:
+        off = 1e-3 * float(np.max([np.abs(c.errors("energy")) for c in single]))
+        out.append(
+            f"{len(single)} structures of one atom, such as {single[0].source}, are off by up to "
+            f"{off:.3g} eV: does E0 fit these labels?"
+        )
+    forces = [c for c in found if c.forces is not None]
+    if forces:
+        size = np.concatenate([np.ravel(c.forces[0]) for c in forces if c.forces is not None])
+        error = np.concatenate([c.errors("forces") for c in forces])
+        rms, rmse = (float(np.sqrt(np.mean(np.square(x)))) for x in (size, error))
+        if rmse > 0.5 * rms > 0:
+            out.append(
+                f"forces are off by {rmse:.3g} eV/Å (RMSE), and are {rms:.3g} themselves: are units "
+                "and signs of all labels as they should be?"
+            )
+    return out
 
 
 def _grade(model: Model, train: Dataset, test: Dataset | None, progress: Progress) -> None:
@@ -194,7 +225,8 @@ def _factors(
     try:
         return assemble(model, goals, shape, cores, start, factors, done)
     except BaseException:
-        checkpoint.write()
+        with suppress(ModelFileError):  # a checkpoint is a convenience
+            checkpoint.write()
         raise
 
 

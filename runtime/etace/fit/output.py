@@ -49,6 +49,10 @@ def write_outcome(
     model.save(settings.output)
     progress.done("write the model", settings.output)
     yield settings.output
+    path = beside(settings.output, ".fit.toml")
+    _write(
+        path, to_toml(settings, {})
+    )  # with the record at the end; a failed report leaves it whole
     if report:
         path = beside(settings.output, ".html")
         _write(path, page_of(outcome, settings, progress))

@@ -35,7 +35,14 @@ class Prior:
     blocks: Mapping[str, float] | None = None
     diagonal: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("p", "wl", "wn"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= LARGEST:
+                raise RequestError(f"{name} of the prior is from 0 to {LARGEST}, not {value}")
 
+
+LARGEST = 20  # of its exponents and lengths: (100^2)^20 is still a number
 DEFAULTS = {
     "algebraic": (2 / 3, 1.0),
     "exponential": (2 / 3, 1.0),

@@ -65,6 +65,8 @@ class Settings:
             raise RequestError(f"labels to fit are some of {', '.join(KINDS)}, not {wrong or '[]'}")
         if not 0 <= self.holdout < 1:
             raise RequestError(f"the hold-out is a fraction from 0 to 1, not {self.holdout}")
+        if self.calibrate and not self.committee:
+            raise RequestError("calibrating is for a committee: --committee N")
         if self.committee < 0 or self.committee == 1:
             raise RequestError(f"a committee has 2 members or more, not {self.committee}")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from etace.errors import RequestError
 from etace.fit.factors import KINDS
 
+LARGEST = 1e12
 DEFAULT = {"energy": 30.0, "forces": 1.0, "virial": 1.0}
 
 
@@ -28,8 +29,10 @@ class Weights:
                     raise RequestError(
                         f"weights of `{group}`: `{kind}` is none of {', '.join(KINDS)}"
                     )
-                if not 0 <= w < float("inf"):
-                    raise RequestError(f"weights of `{group}`: {kind} = {w} is not 0 or more")
+                if not 0 <= w <= LARGEST:
+                    raise RequestError(
+                        f"weights of `{group}`: {kind} = {w} is not from 0 to {LARGEST:g}"
+                    )
 
     def __call__(self, group: str, kind: str) -> float:
         default = {**DEFAULT, **self.groups.get("default", {})}
