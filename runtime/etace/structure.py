@@ -107,6 +107,7 @@ def densest_first(structures: Sequence[Any]) -> list[int]:
 
     def density(k: int) -> float:
         atoms = structures[k]
-        return len(atoms) / atoms.get_volume() if atoms.pbc.all() else 0.0
+        volume = atoms.get_volume() if atoms.pbc.all() else 0.0
+        return len(atoms) / volume if volume else 0.0
 
     return sorted(range(len(structures)), key=lambda k: -density(k))

@@ -136,6 +136,11 @@ def test_a_structure_that_cannot_be_is_named(spec, tmp_path):
     done = etace_fit(spec, "--train", tmp_path / "same.xyz", "-o", tmp_path / "m.safetensors")
     assert done.exit_code == 1
     assert "same.xyz:1: atom 0 and atom 1 are at the same place" in done.stderr.split("etace: ")[-1]
+    done = etace_fit(
+        spec, "--train", TRAIN, "--test", tmp_path / "same.xyz", "-o", tmp_path / "m.safetensors"
+    )
+    assert done.exit_code == 1 and "etace: same.xyz:1: atom 0 and atom 1" in done.stderr
+    assert "rank" not in done.stderr  # before the work
     assert not (tmp_path / "m.safetensors").exists()
 
 

@@ -80,8 +80,11 @@ def run(
     )
     progress.done("compile the spec", f"{model!r}")
     train, test, suspicious = _data(model, settings, progress)
-    names = [s.source for s in train.structures]
-    seen = ranges(model, [s.atoms for s in train.structures], names)
+    seen, *_ = (
+        ranges(model, [s.atoms for s in own.structures], [s.source for s in own.structures])
+        for own in (train, test)
+        if own is not None  # what is wrong with the test set is found now, not after the work
+    )
     core = settings.repulsion and "energy" in settings.kinds
     walls = repulsion.dimers(model, seen) if core else []
     goals = targets(train.structures, settings.kinds, weights, walls)

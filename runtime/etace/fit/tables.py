@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from etace.errors import StructureError
 from etace.fit.factors import KINDS
 from etace.inference.form import VOIGT
 from etace.structure import densest_first
@@ -56,7 +57,15 @@ def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
     """Predictions beside the labels (`etace.data.Labelled`), in their order."""
     dense = densest_first([s.atoms for s in structures])
     results = model.evaluate_many([structures[k].atoms for k in dense])
-    found = dict(zip(dense, results, strict=True))
+    try:
+        found = dict(zip(dense, results, strict=True))
+    except StructureError:
+        for s in structures:
+            try:
+                model.paired(s.atoms)
+            except StructureError as error:
+                raise StructureError(f"{s.source}: {error}") from None
+        raise
     out = []
     for k, s in enumerate(structures):
         r = found[k]
