@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -208,6 +209,8 @@ def _fit(
     folder = Path(settings.output).parent
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
+    # what a batch system sends before it kills is as good as Ctrl-C
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (
             _bar() as (bar, say),
@@ -223,15 +226,14 @@ def _fit(
             sys.stdout.flush()
         typer.echo(f"written: {', '.join(files)} in {took:.1f} s", err=True)
     except KeyboardInterrupt:
-        checkpoint = beside(settings.output, ".checkpoint")
-        if checkpoint.exists():
-            typer.echo(
-                f"stopped; the same command goes on ({checkpoint.name} keeps what is done)",
-                err=True,
-            )
+        kept = beside(settings.output, ".checkpoint")
+        more = f"the same command goes on ({kept.name} keeps what is done)"
+        typer.echo(f"stopped; {more if kept.exists() else 'nothing is kept'}", err=True)
         raise
     except OSError as error:
         fail(f"cannot write {error.filename or folder}: {error.strerror or error}", 2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
