@@ -80,6 +80,9 @@ class Calculator(AseCalculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
+        graded = self.extrapolation or "extrapolation_grade" in properties
+        if graded and self.model.extrapolation is None:
+            raise PropertyNotImplementedError("the model has no extrapolation grades")
         asked = [p for p in properties if p.endswith("_std")]
         std = self.model.committee is not None and (bool(asked) or self.uncertainty != "none")
         if asked and not std:
@@ -103,7 +106,7 @@ class Calculator(AseCalculator):
             self.results["energy_std"] = r.energy_std
             if r.forces_std is not None:
                 self.results["forces_std"] = r.forces_std
-        if self.extrapolation or "extrapolation_grade" in properties:
+        if graded:
             self.results["extrapolation_grade"] = next(self.model.extrapolation_grades([atoms]))
         if atoms.cell.rank == 3 and atoms.pbc.any():
             stress = -0.5 * (r.virial + r.virial.T) / atoms.get_volume()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def draw(dataset: Dataset, census: Census, path: Path) -> None:
         _forces(figure.add_subplot(grid[0, 1]), dataset, colours)
         _distances(figure, grid[1, :], census)
         meta = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-        figure.savefig(path, dpi=150, metadata=meta[path.suffix])
+        drawn = BytesIO()  # writers of formats do not all take a full disk well
+        figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=meta[path.suffix])
+        path.write_bytes(drawn.getvalue())
 
 
 def _energies(axis: Any, dataset: Dataset, colours: dict[str, str]) -> None:

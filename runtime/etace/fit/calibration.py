@@ -39,9 +39,11 @@ class Coverage:
         return abs(self.one - ONE) > UNSURE or abs(self.two - TWO) > UNSURE
 
     def __str__(self) -> str:
-        verdict = (
-            f"off: spread should be {self.scale:.3g} times this" if self.off else "as it should be"
-        )
+        verdict = "as it should be"
+        if abs(self.one - ONE) > UNSURE:
+            verdict = f"off: spread should be {self.scale:.3g} times this"
+        elif self.off:
+            verdict = "off: errors have longer tails than a normal distribution"
         return (
             f"{self.kind}: {100 * self.one:.0f} % within 1 sd (68 % expected), "
             f"{100 * self.two:.0f} % within 2 (95 %): {verdict}"
