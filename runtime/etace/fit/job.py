@@ -80,11 +80,9 @@ def run(
     )
     progress.done("compile the spec", f"{model!r}")
     train, test, suspicious = _data(model, settings, progress)
-    seen, *_ = (
-        ranges(model, [s.atoms for s in own.structures], [s.source for s in own.structures])
-        for own in (train, test)
-        if own is not None  # what is wrong with the test set is found now, not after the work
-    )
+    seen = _distances(model, train)
+    if test:
+        _distances(model, test)  # what is wrong with it is found now, not after the work
     core = settings.repulsion and "energy" in settings.kinds
     walls = repulsion.dimers(model, seen) if core else []
     goals = targets(train.structures, settings.kinds, weights, walls)
@@ -137,6 +135,10 @@ def _data(
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
     return train, test, suspicious
+
+
+def _distances(model: Model, data: Dataset) -> Ranges:
+    return ranges(model, [s.atoms for s in data.structures], [s.source for s in data.structures])
 
 
 def _doubts(found: Sequence[Comparison]) -> list[str]:

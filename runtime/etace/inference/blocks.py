@@ -163,7 +163,7 @@ def pack(
 
     Raises StructureError: more places for neighbours than one graph can hold.
     """
-    pairs = _joined(structures)
+    pairs = joined(structures)
     z = np.concatenate([s.species for s in structures])
     n = len(z)
     key = pairs.i * n_species + z[pairs.j]  # row of an edge: its centre, the species of its end
@@ -195,7 +195,7 @@ def pack(
     return BlockGraph(positions, cell.astype(dtype), where, taken, tuple(made), structure)
 
 
-def _joined(structures: Sequence[Paired]) -> Neighbours:
+def joined(structures: Sequence[Paired]) -> Neighbours:
     """The pairs of all structures, atoms counted through."""
     if len(structures) == 1:
         return structures[0].pairs

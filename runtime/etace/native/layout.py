@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etace.inference.blocks import joined
 from etace.neighbours import Neighbours
 from etace.structure import Paired
 
@@ -51,7 +52,7 @@ class Layout:
 
 
 def layout(structures: Sequence[Paired], n_species: int, lanes: int, batch: bool) -> Layout:
-    pairs, n = _joined(structures), sum(len(s) for s in structures)
+    pairs, n = joined(structures), sum(len(s) for s in structures)
     z = np.concatenate([s.species for s in structures])
     target, owner, shift, images = _images(pairs, n)
     slot, species = _blocks(z, pairs, lanes)
@@ -87,12 +88,6 @@ def layout(structures: Sequence[Paired], n_species: int, lanes: int, batch: bool
         images,
         structure,
     )
-
-
-def _joined(structures: Sequence[Paired]) -> Neighbours:
-    from etace.inference.blocks import _joined as joined
-
-    return joined(structures)
 
 
 def _images(pairs: Neighbours, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -4,79 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from etacec.codegen.native.formula import Duals, live, number
 from etacec.codegen.native.harmonics import gradient, harmonics
-from etacec.formula.nodes import Node
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Functions of the distance: f_q = P_q(y) e, P by a recursion from `first`, (a, b, c) a step.
-
-    y, e: formulas of r and the bond's tables
-    """
-
-    y: Node
-    e: Node
-    first: float
-    steps: tuple[tuple[float, float, float], ...]
-
-    @property
-    def count(self) -> int:
-        return len(self.steps) + 1
-
-
-@dataclass(frozen=True)
-class Shell:
-    """A of one basis. l: of each factor, ascending; harmonics: spherical, solid or none
-
-    places: f_q that each factor is, where its weights are one-hot; None: weights [factors][count] of
-    every ordered pair stand in the coefficients from `weights` on
-    start: of its first entry in A
-    """
-
-    curves: Curves
-    l: tuple[int, ...]
-    harmonics: str
-    places: tuple[int, ...] | None
-    weights: int
-    start: int
-
-    @property
-    def lmax(self) -> int:
-        return max(self.l)
-
-    def entry(self, factor: int) -> int:
-        """Where A[factor, m = -l] stands."""
-        return self.start + sum(2 * l + 1 for l in self.l[:factor])
-
-    def factors(self, l: int) -> list[int]:
-        return [k for k, own in enumerate(self.l) if own == l]
-
-    def pooled(self, l: int) -> bool:
-        """Whether f_q Y is summed over the neighbours first and mixed then: fewer operations an edge."""
-        if self.places is not None:
-            return False
-        n, Q, m = len(self.factors(l)), self.curves.count, 2 * l + 1
-        return Q * m <= n * (Q + m)
-
-
-@dataclass(frozen=True)
-class PairTerm:
-    """Sum of v_q f_q of an edge, v of every ordered pair in the coefficients from `weights` on."""
-
-    curves: Curves
-    weights: int
-
-
-@dataclass(frozen=True)
-class Energy:
-    """V(r) of an edge, from formulas alone, up to the table `outer`."""
-
-    V: Node
-    outer: str
+from etacec.codegen.native.terms import Curves, Energy, PairTerm, Shell
 
 
 class Edges:
@@ -145,10 +76,9 @@ class Edges:
             ends.append("g[4] = along;")
         for j, s in enumerate(self.shells):
             ends += self._pool(j, s)
-        constants = ["const real rcut = CUTOFFS[pair];"]
-        start = [
-            f"for (int q = 0; q < {self.sums}; q++) pooled[q] = all(N(0.0));" if self.sums else "",
-        ]
+        start = ["const real rcut = CUTOFFS[pair];"]
+        if self.sums:
+            start.append(f"for (int q = 0; q < {self.sums}; q++) pooled[q] = all(N(0.0));")
         mixed = [line for j, s in enumerate(self.shells) for line in self._mix(j, s)]
         inner = live([*body, *formulas, *ends])
         unused = [] if self.sums else ["(void)pooled;"]
@@ -159,7 +89,7 @@ class Edges:
             "static NOINLINE void forward(int64_t n, int pair, const int32_t *restrict neighbour,",
             "                    const real *restrict X, const vec *at, const real *restrict v,",
             "                    vec *restrict geometry, vec *restrict pooled, vec *restrict A, vec *E) {",
-            *_indent([*constants, *unused, *(x for x in start if x)]),
+            *_indent([*unused, *start]),
             "    for (int64_t k = 0; k < n; k++) {",
             *_indent(inner, 8),
             "    }",

@@ -22,9 +22,10 @@ from etacec.codegen.context import Context, plain
 from etacec.codegen.embeddings import upstream
 from etacec.codegen.native import support
 from etacec.codegen.native.cover import cover
-from etacec.codegen.native.edges import Curves, Edges, Energy, PairTerm, Shell
+from etacec.codegen.native.edges import Edges
 from etacec.codegen.native.formula import number
 from etacec.codegen.native.products import products
+from etacec.codegen.native.terms import Curves, Energy, PairTerm, Shell
 from etacec.formula.nodes import Fn, Node, Op, Var, const, div, mul, neg, substitute
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph

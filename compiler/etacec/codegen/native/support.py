@@ -48,7 +48,7 @@ TAIL = r"""
 int etace_lanes(void) { return LANES; }
 
 // Numbers in the scratch space of one thread, for blocks of at most `rows` rows of neighbours.
-int64_t etace_scratch(int64_t rows) { return (rows * GEOMETRY + 2 * PRODUCTS + 2 * POOLED + 8) * LANES; }
+int64_t etace_scratch(int64_t rows) { return (rows * GEOMETRY + 2 * PRODUCTS + POOLED + 8) * LANES; }
 
 // Blocks first .. last - 1: energies and virials to out, forces added to F.
 //
@@ -60,7 +60,7 @@ void etace_blocks(int64_t first, int64_t last, const int32_t *species, const int
                   const int64_t *rows, const int32_t *neighbour, const real *X, const real *v,
                   real *scratch, real *F, real *out) {
     vec *const Q = (vec *)scratch, *const G = Q + PRODUCTS, *const pooled = G + PRODUCTS;
-    vec *const geometry = pooled + 2 * POOLED;
+    vec *const geometry = pooled + POOLED;
     for (int64_t b = first; b < last; b++) {
         const int centre = species[b];
         const int64_t *const own = rows + b * SPECIES;
