@@ -15,14 +15,14 @@ import jax
 import numpy as np
 
 from etace import extrapolation
+from etace.backend import BACKENDS, choose_evaluator
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.graph import AtomGraph
-from etace.inference.evaluator import Evaluator, Members, available_cores
+from etace.inference.evaluator import Evaluator, Members
 from etace.io.model_file import read_model, write_model
-from etace.native import BACKENDS, Program, toolchain
-from etace.native.build import BuildError
+from etace.native import Program
 from etace.native.evaluator import NativeEvaluator
 from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
@@ -120,36 +120,11 @@ class Model:
 
     @cached_property
     def evaluator(self) -> Evaluator | NativeEvaluator:
-        """The inference form or the native kernel, which all evaluations use. Raises BuildError where
-        a native kernel was asked for and cannot be built."""
-        why = self._why_not_native()
-        if why is None:
-            try:
-                return self._native_evaluator()
-            except BuildError as error:
-                why = str(error)
-        if self.backend == "native":
-            raise BuildError(f"no native kernel: {why}")
-        self.backend_in_use = "jax" if self.backend == "jax" else f"jax ({why})"
-        return Evaluator(self.potential.inference, self.cores, self.splines)
-
-    def _why_not_native(self) -> str | None:
-        if self.backend == "jax":
-            return "not asked for"
-        if self.splines is not None:
-            return "splines are JAX's"
-        if self._kernel is None:
-            return "this model was not made by the compiler"
-        if jax.default_backend() != "cpu":
-            return "there is an accelerator"
-        return None if toolchain.find() is not None else "there is no C compiler"
-
-    def _native_evaluator(self) -> NativeEvaluator:
-        found = toolchain.find()
-        assert found is not None and self._kernel is not None
-        cores = self.cores or available_cores()
-        made = NativeEvaluator(self.potential.inference, self._kernel(), found, cores)
-        self.backend_in_use = made.name
+        """What all evaluations use, by the backend. Raises BuildError: a native kernel was asked for and
+        cannot be built."""
+        made, self.backend_in_use = choose_evaluator(
+            self.potential.inference, self._kernel, self.backend, self.cores, self.splines
+        )
         return made
 
     def paired(self, atoms: Any, *, skin: float = 0.0) -> Paired:

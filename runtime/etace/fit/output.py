@@ -49,10 +49,9 @@ def write_outcome(
     model.save(settings.output)
     progress.done("write the model", settings.output)
     yield settings.output
-    path = beside(settings.output, ".fit.toml")
-    _write(
-        path, to_toml(settings, {})
-    )  # with the record at the end; a failed report leaves it whole
+    repeat = beside(settings.output, ".fit.toml")
+    # once more with the record at the end: should the report fail, model and settings fit together
+    _write(repeat, to_toml(settings, {}))
     if report:
         path = beside(settings.output, ".html")
         _write(path, page_of(outcome, settings, progress))
@@ -63,9 +62,8 @@ def write_outcome(
         "seconds": {k: round(v, 3) for k, v in progress.seconds.items()},
         "seconds_in_all": round(time.perf_counter() - begun, 3),
     }
-    path = beside(settings.output, ".fit.toml")
-    _write(path, to_toml(settings, record))
-    yield str(path)
+    _write(repeat, to_toml(settings, record))
+    yield str(repeat)
     Checkpoint(beside(settings.output, ".checkpoint"), "").remove()
 
 

@@ -2,6 +2,4 @@
 
 from etace.native.program import Part, Program
 
-BACKENDS = ("jax", "native", "auto")
-
-__all__ = ["BACKENDS", "Part", "Program"]
+__all__ = ["Part", "Program"]

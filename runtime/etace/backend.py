@@ -1,0 +1,55 @@
+"""Which backend evaluates a model: the inference form in JAX, or a native kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+
+from etace.inference.evaluator import Evaluator, available_cores
+from etace.inference.form import Inference
+from etace.native import Program, toolchain
+from etace.native.build import BuildError
+from etace.native.evaluator import NativeEvaluator
+
+BACKENDS = ("jax", "native", "auto")
+
+
+def choose_evaluator(
+    inference: Inference,
+    kernel: Callable[[], Program] | None,
+    backend: str,
+    cores: int | None,
+    splines: int | None,
+) -> tuple[Evaluator | NativeEvaluator, str]:
+    """(evaluator, what is in use and why). kernel: makes the native kernel's program
+
+    Raises BuildError: backend is native, and there can be none.
+    """
+    if backend == "jax":
+        return Evaluator(inference, cores, splines), "jax"
+    try:
+        made = _native(inference, kernel, cores, splines)
+        return made, made.name
+    except BuildError as error:
+        if backend == "native":
+            raise BuildError(f"no native kernel: {error}") from None
+        return Evaluator(inference, cores, splines), f"jax ({error})"
+
+
+def _native(
+    inference: Inference,
+    kernel: Callable[[], Program] | None,
+    cores: int | None,
+    splines: int | None,
+) -> NativeEvaluator:
+    if splines is not None:
+        raise BuildError("splines are JAX's")
+    if kernel is None:
+        raise BuildError("this model was not made by the compiler")
+    if jax.default_backend() != "cpu":
+        raise BuildError("there is an accelerator")
+    found = toolchain.find()
+    if found is None:
+        raise BuildError("there is no C compiler")
+    return NativeEvaluator(inference, kernel(), found, cores or available_cores())
