@@ -1,6 +1,8 @@
 """Model files come back as they were written, or not at all."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import safetensors.numpy
 from etace.errors import ModelFileError
 from etace.io import model_file
 from etace.io.model_file import read_model, write_model
+from etace.io.replace import check_writable, replacing
 
 TENSORS = {
     "readout.W": np.linspace(0, 1, 6).reshape(2, 3),
@@ -121,3 +124,34 @@ def test_what_a_file_cannot_hold_is_refused_before_writing(tmp_path):
     with pytest.raises(ModelFileError, match="cannot write"):
         write_model(tmp_path / "no such folder" / "m", {}, {})
     assert os.listdir(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from etace.io.replace import replacing
+with replacing(sys.argv[1]) as beside:
+    beside.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nothing can be killed so here")
+def test_what_a_killed_process_had_begun_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "a.txt"
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert len(os.listdir(tmp_path)) == 1  # beside; the file itself is not there
+    with replacing(tmp_path / "b.txt") as beside, replacing(path) as own:
+        beside.write_text("another's is left alone")
+        own.write_text("whole")
+        assert beside.exists()
+        assert len(os.listdir(tmp_path)) == 2
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt"]
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path):
+    check_writable(tmp_path / "a.txt")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(OSError, match="folder"):
+        check_writable(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        check_writable(tmp_path / "no" / "a.txt")

@@ -5,11 +5,13 @@ Exit codes: 0 clean, 1 the file is invalid, 2 the command is.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
 
 from etacec.cli import check, compile, data, evaluate, explain, fit, info, plot, run, show
+from etacec.cli.common import stop_once
 
 app = typer.Typer(
     name="etace",
@@ -49,6 +51,8 @@ def options(
 
 
 def main() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not under nohup
+        signal.signal(signal.SIGINT, stop_once)
     try:
         app()
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,30 @@ def fail(message: str, code: int) -> NoReturn:
     """One line on stderr; 1: the file is invalid, 2: the command is."""
     typer.echo(f"etace: {message}", err=True)
     raise typer.Exit(code)
+
+
+def exit_code(error: Exception) -> int:
+    """2: the command asks for what is not there; 1: a file is invalid."""
+    from etace.errors import RequestError
+
+    return 2 if isinstance(error, RequestError) else 1
+
+
+def stop_once(*_: object) -> NoReturn:
+    """What a signal does: stop in good order, and let no further one disturb that."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def writable(path: Path) -> None:
+    """Fail now, not after the work, if no file can be written at `path`."""
+    from etace.io.replace import check_writable
+
+    try:
+        check_writable(path)
+    except OSError as error:
+        fail(f"cannot write {path}: {(error.strerror or str(error)).lower()}", 2)
 
 
 def overrides(define: list[str] | None) -> dict[str, str]:
