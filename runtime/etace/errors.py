@@ -31,3 +31,7 @@ class ParameterError(EtaceError):
 
 class DataError(EtaceError):
     """Labelled structures that cannot be read, or labels that are missing or wrong."""
+
+
+class NoFileError(DataError, RequestError):
+    """Files of structures that are not there, or are named twice."""

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -206,3 +208,64 @@ def test_a_cache_that_cannot_be_used_is_no_trouble(tmp_path):
         ETACE_CACHE_DIR=str(blocker / "x"),
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_run_takes_files_as_a_fit_does(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "x.xyz", read(FRAMES, ":3"))
+    found = invoke("run", MODEL, f"{FRAMES}@4:6").output
+    assert "SiO2_EDI_test.xyz:4" in found
+    assert "SiO2_EDI_test.xyz:6" not in found
+    pattern = os.path.relpath(tmp_path) + "/*/x.xyz"
+    names = [line.split()[0] for line in invoke("run", MODEL, pattern).output.splitlines()[1:]]
+    assert [name.split("/")[-2:] for name in names] == [
+        [folder, f"x.xyz:{k}"] for folder in "ab" for k in range(3)
+    ]
+    twice = invoke("run", MODEL, FRAMES, FRAMES)
+    assert twice.exit_code == 2
+    assert "named twice" in twice.output
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("run", MODEL, FRAMES, "-o", "no/such/a.xyz"),
+        ("eval", MODEL, FRAMES, "-o", "no/such/a.html"),
+        ("eval", MODEL, FRAMES, "--json", "no/such/a.json"),
+        ("data", FRAMES, "--plot", "no/such/a.png"),
+        ("plot", "dimers", MODEL, "-o", "no/such/a.png"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_before_the_work(call, monkeypatch):
+    import etace.model
+
+    monkeypatch.setattr(etace.model, "load", None)  # no work gets by
+    result = invoke(*call)
+    assert result.exit_code == 2, result.output
+    assert "cannot write no/such/a." in result.output
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_second_ctrl_c_changes_nothing(tmp_path):
+    """The command ends as after one, with 130 and one line."""
+    out = tmp_path / "m.safetensors"
+    data = ROOT / "examples/data/SiO2_EDI_train.xyz"
+    call = [sys.executable, "-m", "etacec", "fit", SPECS / "si_o.etace", "--model", "si_o"]
+    call += ["--train", data, "-o", out]
+    process = subprocess.Popen([*map(str, call)], stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "m.progress.jsonl"
+    for _ in range(3000):
+        if process.poll() is not None or (log.exists() and '"start"' in log.read_text()):
+            break
+        time.sleep(0.01)
+    for _ in range(20):
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "stopped" in said
+    assert "Traceback" not in said
+    assert not out.exists()

@@ -258,7 +258,8 @@ def test_the_picture_is_written_whole_and_is_the_same_again(file, tmp_path, name
 @pytest.mark.parametrize(
     ("args", "code", "word"),
     [
-        (["nowhere.xyz"], 1, "no such file"),
+        (["nowhere.xyz"], 2, "no such file"),
+        (["FILE", "FILE"], 2, "named twice"),
         (["FILE", "--plot", "a.txt"], 2, ".png"),
         (["FILE", "--plot", "no/such/folder/a.png"], 2, "cannot write"),
         (["FILE", "--energy-key", "scf"], 1, "energy"),

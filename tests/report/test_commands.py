@@ -162,7 +162,7 @@ def test_eval_takes_keys_and_names_what_is_wrong(small, tmp_path):
     assert "kind1" in result.output
     assert invoke("eval", small, path).exit_code == 1
     assert invoke("eval", small, FRAMES, "-o", "report.pdf").exit_code == 2
-    assert invoke("eval", small, "no such.xyz").exit_code == 1
+    assert invoke("eval", small, "no such.xyz").exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import fail, replacing
+from etacec.cli.common import exit_code, fail, replacing, writable
 from etacec.cli.fit import key
 
 
@@ -45,12 +45,13 @@ def command(
         if plot.suffix not in (".png", ".svg", ".pdf"):
             fail(f"--plot draws .png, .svg or .pdf, not `{plot.name}`", 2)
         _needs_matplotlib()
+        writable(plot)
     keys = Keys(energy_key, forces_key, virial_key, stress_key, group_key)
     wanted = {"energy": energy, "forces": forces, "virial": virial}
     try:
         dataset = read(files, keys, tuple(kind for kind, on in wanted.items() if on))
     except EtaceError as error:
-        fail(str(error), 1)
+        fail(str(error), exit_code(error))
     counted = census(dataset, cutoff)
     if as_json:
         from etace.data.census_json import as_dict

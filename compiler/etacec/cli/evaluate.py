@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import AnyPath, Define, ModelOption, fail, overrides, write
+from etacec.cli.common import (
+    AnyPath,
+    Define,
+    ModelOption,
+    exit_code,
+    fail,
+    overrides,
+    writable,
+    write,
+)
 from etacec.cli.fit import key
 from etacec.cli.run import configure
 
@@ -49,6 +58,8 @@ def command(
     for file, suffix, flag in ((output, ".html", "-o"), (as_json, ".json", "--json")):
         if file is not None and file.suffix != suffix:
             fail(f"{flag} writes {suffix}, not `{file.name}`", 2)
+        if file is not None:
+            writable(file)
     kinds = [k for k, on in (("energy", energy), ("forces", forces), ("virial", virial)) if on]
     if not kinds:
         fail("nothing is left to compare", 2)
@@ -57,7 +68,7 @@ def command(
         "group": group_key,
     }  # fmt: skip
     configure(device)
-    from etace.errors import EtaceError, RequestError
+    from etace.errors import EtaceError
     from etace.model import load
 
     try:
@@ -69,10 +80,8 @@ def command(
             path, model, params=params, overrides=overrides(define), cores=cores,
         )  # fmt: skip
         _evaluate(loaded, data, keys, kinds, output, as_json)
-    except RequestError as error:
-        fail(str(error), 2)
     except EtaceError as error:
-        fail(str(error), 1)
+        fail(str(error), exit_code(error))
 
 
 def _evaluate(

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import AnyPath, Define, ModelOption, compiled, fail, overrides, replacing
+from etacec.cli.common import (
+    AnyPath,
+    Define,
+    ModelOption,
+    compiled,
+    exit_code,
+    fail,
+    overrides,
+    replacing,
+    writable,
+)
 from etacec.cli.run import configure
 
 PICTURES = ("dimers", "radial", "graph")
@@ -39,7 +49,8 @@ def command(
         output = Path(f"{path.stem}_{what}.svg")
     if output.suffix not in FORMATS:
         fail(f"-o writes {', '.join(FORMATS)}, not `{output.name}`", 2)
-    from etace.errors import EtaceError, RequestError
+    writable(output)
+    from etace.errors import EtaceError
 
     try:
         if what == "graph":
@@ -53,10 +64,8 @@ def command(
             given = overrides(define)
             loaded = load(path, model, seed=seed, params=params, overrides=given)
             data = _curves(what, loaded, output.suffix[1:])
-    except RequestError as error:
-        fail(str(error), 2)
     except EtaceError as error:
-        fail(str(error), 1 if path.exists() else 2)
+        fail(str(error), exit_code(error) if path.exists() else 2)
     with replacing(output) as beside:
         beside.write_bytes(data)
     typer.echo(f"written: {output}")

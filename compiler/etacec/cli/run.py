@@ -18,9 +18,11 @@ from etacec.cli.common import (
     DTypeOption,
     ModelOption,
     dtype_of,
+    exit_code,
     fail,
     overrides,
     replacing,
+    writable,
 )
 
 SHOWN = 40  # rows of the table; the file written with -o has all
@@ -29,7 +31,11 @@ SHOWN = 40  # rows of the table; the file written with -o has all
 def command(
     path: AnyPath,
     structures: Annotated[
-        list[Path], typer.Argument(help="Files of any format ASE reads.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="Files of any format ASE reads; also `a.xyz@0:10` and patterns.",
+            show_default=False,
+        ),
     ],
     model: ModelOption = None,
     output: Annotated[
@@ -61,12 +67,18 @@ def command(
     define: Define = None,
 ) -> None:
     """Evaluate a model on structures: a table, and a file with -o."""
-    if output is not None and output.suffix not in (".xyz", ".extxyz", ".json"):
-        fail(f"-o writes .xyz or .json, not `{output.name}`", 2)
+    if output is not None:
+        if output.suffix not in (".xyz", ".extxyz", ".json"):
+            fail(f"-o writes .xyz or .json, not `{output.name}`", 2)
+        writable(output)
     kind = dtype_of(dtype)
-    frames, names = _read(structures)
+    from etace.errors import EtaceError
+
+    try:
+        frames, names = _read(structures)
+    except EtaceError as error:
+        fail(str(error), exit_code(error))
     configure(device)
-    from etace.errors import EtaceError, RequestError
     from etace.model import load
 
     try:
@@ -75,10 +87,8 @@ def command(
             dtype=None if path.suffix == ".safetensors" and dtype == "float64" else kind, cores=cores,
             splines=splines, backend=backend,
         )  # fmt: skip
-    except RequestError as error:
-        fail(str(error), 2)
     except EtaceError as error:
-        fail(str(error), 1 if path.exists() else 2)
+        fail(str(error), exit_code(error) if path.exists() else 2)
     try:
         committee = loaded.committee is not None
         found = loaded.committee_many(frames) if committee else loaded.evaluate_many(frames)
@@ -97,25 +107,23 @@ def command(
         typer.echo(f"written: {output}")
 
 
-def _read(paths: list[Path]) -> tuple[list[Any], list[str]]:
-    """All frames of all files, each with a name for messages."""
-    from ase.io import read
+def _read(files: list[str]) -> tuple[list[Any], list[str]]:
+    """All frames of all files, each with a name: without folders, unless two files would look alike."""
+    from etace.data.frames import frames, shown
+    from etace.data.reading import expand
 
-    frames: list[Any] = []
+    expanded = expand(files)
+    short = [os.path.basename(shown(name)) for _, name, _ in expanded]
+    alike = len(set(short)) < len({name for _, name, _ in expanded})
+    structures: list[Any] = []
     names: list[str] = []
-    for path in paths:
-        if not path.is_file():
-            fail(f"{path}: no such file", 2)
-        try:
-            found = read(str(path), index=":")
-        except Exception as error:  # ASE's readers raise whatever they meet
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
-            fail(f"{path}: ASE cannot read it ({reason})", 1)
-        if not found:
-            fail(f"{path}: no structures in it", 1)
-        frames += found
-        names += [path.name if len(found) == 1 else f"{path.name}:{k}" for k in range(len(found))]
-    return frames, names
+    for (_, name, index), last in zip(expanded, short, strict=True):
+        marks, found = zip(*frames(name, index), strict=True)
+        structures += found
+        label = shown(name) if alike else last
+        alone = len(found) == 1 and not index
+        names += [label if alone else label + mark.removeprefix(shown(name)) for mark in marks]
+    return structures, names
 
 
 def configure(device: str | None) -> None:
@@ -236,8 +244,8 @@ def _table(
             *(COLUMNS[kind][1](value, len(atoms)) for kind, value in own.items()),
         )  # fmt: skip
     console = Console()
-    if more[0] and not console.is_terminal:
-        console = Console(width=120)
+    if not console.is_terminal:
+        console = Console(width=1000)  # a file has no edge
     console.print(table, highlight=False)
     if len(frames) > SHOWN:
         per_atom = np.array([r.energy / len(a) for a, r in zip(frames, results, strict=True)])

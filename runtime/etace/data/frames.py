@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from etace.errors import DataError
+from etace.errors import DataError, NoFileError
 
 
 def split(name: str) -> tuple[str, str]:
@@ -25,10 +25,11 @@ def split(name: str) -> tuple[str, str]:
 
 
 def shown(name: str) -> str:
-    """Without folders, and without the user and password of a URL."""
+    """As given, but an absolute path without its folders and a URL without user and password: reports
+    and model files, which are handed on, carry these names."""
     if "://" in name:
         return re.sub(r"://[^/]*@", "://", name)
-    return os.path.basename(os.path.normpath(name))
+    return os.path.basename(os.path.normpath(name)) if os.path.isabs(name) else name
 
 
 def frames(name: str, index: str) -> Iterator[tuple[str, Any]]:
@@ -62,7 +63,7 @@ def _check(name: str, short: str) -> None:
     if "://" in name:
         return
     if "\0" in name or not os.path.lexists(name):
-        raise DataError(f"{name[:200] or repr(name)}: no such file")
+        raise NoFileError(f"{name[:200] or repr(name)}: no such file")
     if os.path.isdir(name):
         raise DataError(f"{name}: a folder, not a file")
     try:

@@ -14,7 +14,7 @@ import numpy as np
 from etace.data import labels
 from etace.data.frames import frames, shown, split
 from etace.data.labelled import Dataset, Found, Keys, Labelled
-from etace.errors import DataError
+from etace.errors import DataError, NoFileError
 
 KINDS = ("energy", "forces", "virial")
 
@@ -38,8 +38,10 @@ def read(
     structures: list[Labelled] = []
     found: list[Found] = []
     used: set[str] = set()
-    for given, name, index in _expand(files):
-        own, report = _file(name, index, _keys_of(keys, (given, name, shown(name)), used), want)
+    for given, name, index in expand(files):
+        own, report = _file(
+            name, index, _keys_of(keys, (given, name, os.path.basename(name)), used), want
+        )
         structures += own
         found.append(report)
         if progress is not None:
@@ -59,8 +61,11 @@ def _keys_of(keys: Keys | Mapping[str, Keys], names: Sequence[str], used: set[st
     return Keys()
 
 
-def _expand(files: Sequence[str | Path]) -> list[tuple[str, str, str]]:
-    """As given, name without patterns, which frames: (`*.xyz@0:10`, `train.xyz`, `0:10`)."""
+def expand(files: Sequence[str | Path]) -> list[tuple[str, str, str]]:
+    """As given, name without patterns, which frames: (`*.xyz@0:10`, `train.xyz`, `0:10`).
+
+    Raises NoFileError: a pattern without a match, the same file twice.
+    """
     if isinstance(files, str | Path):
         files = [files]
     out: list[tuple[str, str, str]] = []
@@ -71,10 +76,16 @@ def _expand(files: Sequence[str | Path]) -> list[tuple[str, str, str]]:
             continue
         matches = sorted(glob.glob(name))
         if not matches:
-            raise DataError(f"{name}: no file is called so")
+            raise NoFileError(f"{name}: no file is called so")
         out += [(file, match, index) for match in matches]
     if not out:
-        raise DataError("no files to read")
+        raise NoFileError("no files to read")
+    seen: set[tuple[str, str]] = set()
+    for _, name, index in out:
+        own = (name if "://" in name else os.path.realpath(name), index)
+        if own in seen:
+            raise NoFileError(f"{shown(name)}: named twice, its structures would count twice")
+        seen.add(own)
     return out
 
 
