@@ -7,6 +7,7 @@ from pathlib import Path
 import etace
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from etacec.cli import app
 from typer.testing import CliRunner
@@ -44,7 +45,7 @@ def test_a_fit_leaves_a_model_its_settings_and_its_progress(spec, tmp_path):
     done = etace_fit(
         spec, *options, "--weight", "energy=20", "--weight", "glass:forces=2", "-o", out
     )
-    assert done.exit_code == 1 and "glass" in done.stderr  # no such config type
+    assert done.exit_code == 2 and "glass" in done.stderr  # no such config type
     done = etace_fit(spec, *options, "--weight", "energy=20", "-o", out)
     assert done.exit_code == 0, done.stderr
     model = etace.load(out)
@@ -90,11 +91,11 @@ def test_elements_are_enough(tmp_path):
         (["--train", TRAIN, "-o", "m.safetensors"], "either a SPEC or --elements", 2),
         (["SPEC", "--train", TRAIN], "-o NAME.safetensors", 2),
         (["SPEC", "--train", TRAIN, "-o", "m.pt"], "not `m.pt`", 2),
-        (["SPEC", "-o", "m.safetensors"], "a fit needs data", 1),
-        (["SPEC", "--train", "none.xyz", "-o", "m.safetensors"], "none.xyz: no such file", 1),
+        (["SPEC", "-o", "m.safetensors"], "a fit needs data", 2),
+        (["SPEC", "--train", "none.xyz", "-o", "m.safetensors"], "none.xyz: no such file", 2),
         (["SPEC", "--train", TRAIN, "-o", "nowhere/m.safetensors"], "no such folder", 2),
         (["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--weight", "energy"], "--weight", 2),
-        (["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--prior", "smooth"], "no prior", 1),
+        (["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--prior", "smooth"], "no prior", 2),
         (
             ["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--energy-key", "e"],
             "keys there are",
@@ -102,7 +103,7 @@ def test_elements_are_enough(tmp_path):
         ),
         (["--elements", "Si,Xx", "--train", TRAIN, "-o", "m.safetensors"], "no element", 2),
         (["--elements", "Si", "--train", TRAIN, "-o", "m.safetensors"], "contains O", 1),
-        (["m.toml"], "no such file", 1),
+        (["m.toml"], "no such file", 2),
     ],
 )
 def test_mistakes_are_said_in_a_line(spec, tmp_path, monkeypatch, arguments, message, code):
@@ -156,7 +157,7 @@ def test_what_makes_no_sense_is_refused_before_the_work(spec, tmp_path):
         (("--calibrate",), "calibrating is for a committee"),
     ):
         done = etace_fit(*options, *more)
-        assert done.exit_code == 1 and message in done.stderr and not out.exists()
+        assert done.exit_code == 2 and message in done.stderr and not out.exists()
 
 
 def test_a_settings_file_takes_no_other_settings(spec, tmp_path):
@@ -169,3 +170,57 @@ def test_a_settings_file_takes_no_other_settings(spec, tmp_path):
     again = etace_fit(tmp_path / "m.fit.toml", "--solver", "qr", "--no-forces", "--no-report")
     assert again.exit_code == 2 and "it takes no --forces, --solver" in again.stderr
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--holdout", "0.9999"], "leaves no structure to fit"),
+        (["--weight", "energy=0", "--weight", "forces=0", "--no-virial"], "all weights"),
+        (["--train", TRAIN], "named twice"),
+    ],
+)
+def test_nothing_to_fit_is_said(spec, tmp_path, arguments, message):
+    done = etace_fit(spec, "--train", TRAIN, "-o", tmp_path / "m.safetensors", *arguments)
+    assert done.exit_code == 2, done.stderr
+    assert message in done.stderr
+    assert not list(tmp_path.glob("m.*"))
+
+
+def test_doubts_on_the_data_are_said_and_stay_with_the_model(tmp_path):
+    few = read(TRAIN, ":8")
+    other = read(TEST, 0)
+    other.calc = SinglePointCalculator(
+        other, energy=other.get_potential_energy(), forces=60 + other.get_forces()
+    )
+    few_path, test = tmp_path / "few.xyz", tmp_path / "test.xyz"
+    write(few_path, few)
+    write(test, [few[2], other])
+    spec = tmp_path / "more.etace"
+    spec.write_text(
+        SPEC.replace("Si, O", "Si, O, H").replace("O = -1.0 eV", "O = -1.0 eV, H = 0 eV")
+    )
+    out = tmp_path / "m.safetensors"
+    done = etace_fit(spec, "--train", few_path, "--test", test, "-o", out, "--no-report")
+    assert done.exit_code == 0, done.stderr
+    for line in (
+        "no training structure has H",
+        "1 of 2 test structures are in the training set too",
+        "test set: forces do not sum to zero",
+    ):
+        assert f"warning: {line}" in done.stderr, done.stderr
+
+
+def test_a_fit_that_fails_leaves_what_an_earlier_one_wrote(tmp_path):
+    few, bad = tmp_path / "few.xyz", tmp_path / "bad.xyz"
+    write(few, read(TRAIN, ":6"))
+    write(bad, read(TRAIN, ":5"))
+    options = ("--elements", "Si,O", "--no-report", "-o", tmp_path / "m.safetensors")
+    assert etace_fit(*options, "--size", "small", "--train", few).exit_code == 0
+    kept = {p: p.read_bytes() for p in tmp_path.glob("m.*")}
+    assert len(kept) == 4
+    bad.write_text(bad.read_text().replace("Si", "Ge"))
+    done = etace_fit(*options, "--train", few, "--test", bad)
+    assert done.exit_code == 1
+    assert "Ge" in done.stderr
+    assert {p: p.read_bytes() for p in tmp_path.glob("m.*")} == kept

@@ -6,14 +6,23 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import Define, ModelOption, fail, overrides, write
+from etacec.cli.common import (
+    Define,
+    ModelOption,
+    exit_code,
+    fail,
+    overrides,
+    stop_once,
+    writable,
+    write,
+)
 from etacec.cli.run import configure
 
 Files = Annotated[
@@ -121,8 +130,6 @@ def command(
 ) -> None:
     """Fit a model's linear parameters: model file, settings, errors and report."""
     begun = time.perf_counter()
-    from etace.errors import EtaceError
-
     keys = {
         "energy": energy_key, "forces": forces_key, "virial": virial_key, "stress": stress_key,
         "group": group_key, "weight": weight_key,
@@ -131,7 +138,7 @@ def command(
     configure(None)
     from etace.fit.settings import from_toml
 
-    try:
+    with _failures(), ExitStack() as undo:
         if spec is not None and spec.suffix == ".toml":
             if more := _given(context):
                 fail(f"a settings file is complete: it takes no {', '.join(more)}", 2)
@@ -147,13 +154,21 @@ def command(
                 "noise_per_kind": noise_per_kind, "holdout": holdout, "committee": committee,
                 "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
             }  # fmt: skip
-            settings = _settings(spec, output, elements, size, e0, model, define, given)
+            settings = _settings(spec, output, elements, size, e0, model, define, given, undo)
         if report and find_spec("matplotlib") is None:
             report = False
             typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
         _fit(settings, cores, scheduler, report, begun)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    from etace.errors import EtaceError
+
+    try:
+        yield
     except EtaceError as error:
-        fail(str(error), 1)
+        fail(str(error), exit_code(error))
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -176,8 +191,10 @@ def _settings(
     model: str | None,
     define: list[str] | None,
     given: dict[str, Any],
+    undo: ExitStack,
 ) -> Any:
-    """Settings of a spec that is given, or of the default one for elements, which is written."""
+    """Settings of a spec that is given, or of the default one for elements, which is written; undo: on
+    what brings back a spec that stood there, should the fit fail."""
     from etace.fit.settings import Settings, beside
 
     if output is None:
@@ -192,8 +209,22 @@ def _settings(
         )
     path = beside(output, ".etace")
     settings = Settings(output=str(output), spec=str(path), **given)
-    _default_spec(path, settings, elements, size, e0)
+    undo.enter_context(_written(path, _default_spec(path, settings, elements, size, e0)))
     return settings
+
+
+@contextmanager
+def _written(path: Path, text: str) -> Iterator[None]:
+    """A text in a file; after a failure what was there before."""
+    before = path.read_text(encoding="utf8") if path.is_file() else text
+    write(path, text)
+    try:
+        yield
+    except BaseException:
+        if before != text:
+            with suppress(OSError, typer.Exit):
+                write(path, before)
+        raise
 
 
 def _fit(
@@ -209,8 +240,10 @@ def _fit(
     folder = Path(settings.output).parent
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
+    for ending in (".safetensors", ".fit.toml", ".progress.jsonl", *([".html"] if report else [])):
+        writable(beside(settings.output, ending))
     # what a batch system sends before it kills is as good as Ctrl-C
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, stop_once)
     try:
         with (
             _bar() as (bar, say),
@@ -263,7 +296,8 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
         yield bar, lambda text: console.print(text, markup=False)
 
 
-def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) -> None:
+def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) -> str:
+    """Its text, made for the training data."""
     from ase.data import atomic_numbers
     from etace.data import read
     from etace.fit.job import keys_of
@@ -278,10 +312,10 @@ def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) 
     data = read(settings.train, keys_of(settings), settings.kinds)
     energies, how = defaults.one_body(names, data.structures, e0)
     degrees, order = defaults.choose(names, size)
-    write(path, defaults.spec(names, energies, degrees, order))
     shown = ", ".join(f"{e} {energies[e]:.6f}" for e in names)
     typer.echo(f"E0, eV ({how}): {shown}", err=True)
-    typer.echo(f"written: {path} (order {order}, degrees {list(degrees)})", err=True)
+    typer.echo(f"default spec: {path} (order {order}, degrees {list(degrees)})", err=True)
+    return defaults.spec(names, energies, degrees, order)
 
 
 def _weights(pairs: list[str] | None, file: Path | None) -> dict[str, dict[str, float]]:

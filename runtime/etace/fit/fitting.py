@@ -107,6 +107,10 @@ def targets(
         )
     if not any(t.energy is not None or t.forces is not None or t.virial is not None for t in out):
         raise RequestError(f"no structure has a label of {', '.join(kinds)}")
+    if not any(
+        t.weight and weights(t.group, k) for t in out for k in kinds if getattr(t, k) is not None
+    ):
+        raise RequestError("all weights of the labels there are are 0: nothing is left to fit")
     return [*out, *more]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from etace import extrapolation, params
 from etace.data import Dataset, Keys, read, warnings
+from etace.data.duplicates import duplicates
 from etace.errors import ModelFileError, RequestError, StructureError
 from etace.fit import repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
@@ -128,13 +129,39 @@ def _data(
     test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
     for file in (*train.found, *(test.found if test else ())):
         progress.note(str(file))
-    suspicious = warnings(train)
+    suspicious = [*warnings(train), *_unseen(model, train)]
+    if test:
+        suspicious += [f"test set: {line}" for line in warnings(test)]
+        suspicious += _known(train, test)
     for line in suspicious:
         progress.note(f"warning: {line}")
     _check_species(model, [*train.structures, *(test.structures if test else ())])
     atoms = sum(len(s.atoms) for s in train.structures)
     progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
     return train, test, suspicious
+
+
+def _unseen(model: Model, train: Dataset) -> list[str]:
+    """Species of the model that no training structure holds."""
+    unseen = [s for s in model.species if s not in train.species]
+    return (
+        [f"no training structure has {', '.join(unseen)}: nothing is learned of it"]
+        if unseen
+        else []
+    )
+
+
+def _known(train: Dataset, test: Dataset) -> list[str]:
+    """Test structures that are training structures too."""
+    both = [*train.structures, *test.structures]
+    first = len(train.structures)
+    again = sum(
+        sum(k >= first for k in group)
+        for group in duplicates(both)
+        if any(k < first for k in group)
+    )
+    whole = len(test.structures)
+    return [f"{again} of {whole} test structures are in the training set too"] if again else []
 
 
 def _distances(model: Model, data: Dataset) -> Ranges:
@@ -286,6 +313,8 @@ def hold_out(goals: list[Target], fraction: float, seed: int) -> list[Target]:
         chosen = sorted(own, key=lambda k: draws[k])[: round(fraction * len(own))]
         for k in chosen:
             out[k] = replace(out[k], split="validation")
+    if all(t.bound or t.split == "validation" for t in out):
+        raise RequestError(f"a hold-out of {fraction} leaves no structure to fit")
     return out
 
 

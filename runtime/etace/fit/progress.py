@@ -14,7 +14,8 @@ class Progress:
     """Steps with their seconds, and how far the long one is.
 
     say: takes a line for people; bar: takes (done, total, atoms per second) of the running step
-    log: a file of JSON lines, written as things happen
+    log: a file of JSON lines, written as things happen, from the first long step on: what fails before
+        leaves the log of an earlier fit as it is
     """
 
     def __init__(
@@ -24,7 +25,8 @@ class Progress:
         log: Path | None = None,
     ):
         self.say, self.bar, self.seconds = say, bar, dict[str, float]()
-        self._file: TextIO | None = None if log is None else open(log, "w", encoding="utf8")  # noqa: SIM115
+        self._path, self._waiting = log, ""
+        self._file: TextIO | None = None
         self._begun = self._last = time.perf_counter()
         self._written = 0.0
         self._total = 0
@@ -50,6 +52,8 @@ class Progress:
     def start(self, step: str, total: int, done: int = 0) -> None:
         """Of a step that takes long; total and done: atoms."""
         self._total = total
+        if self._path is not None and self._file is None:
+            self._file = self._path.open("w", encoding="utf8")
         self._log(event="start", step=step, total=total, done=done)
         self.bar(done, total)
 
@@ -66,7 +70,9 @@ class Progress:
         self._log(event="done", step=step, what=what, seconds=self.seconds[step])
 
     def _log(self, **record: Any) -> None:
+        at = round(time.perf_counter() - self._begun, 3)
+        self._waiting += json.dumps({"at": at, **record}, ensure_ascii=False) + "\n"
         if self._file is not None:
-            at = round(time.perf_counter() - self._begun, 3)
-            self._file.write(json.dumps({"at": at, **record}, ensure_ascii=False) + "\n")
+            self._file.write(self._waiting)
             self._file.flush()
+            self._waiting = ""
