@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
+from etace.fit.settings import Settings, to_toml
 from etacec.cli import app
 from typer.testing import CliRunner
 
@@ -224,3 +225,36 @@ def test_a_fit_that_fails_leaves_what_an_earlier_one_wrote(tmp_path):
     assert done.exit_code == 1
     assert "Ge" in done.stderr
     assert {p: p.read_bytes() for p in tmp_path.glob("m.*")} == kept
+
+
+def test_a_sparse_fit_becomes_a_smaller_model(spec, tmp_path):
+    few, out, small = (tmp_path / n for n in ("few.xyz", "m.safetensors", "small.safetensors"))
+    write(few, read(TRAIN, ":8"))
+    done = etace_fit(
+        spec,
+        "--train",
+        few,
+        "--solver",
+        "omp",
+        "--solver-option",
+        "size=12",
+        "-o",
+        out,
+        "--no-report",
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "coefficients are 0: `etace prune`" in done.stderr
+    made = CliRunner().invoke(app, ["prune", str(out), "-o", str(small)])
+    assert made.exit_code == 0, made.output
+    old, new = etace.load(out), etace.load(small)
+    assert new.length_basis < old.length_basis
+    frame = read(TEST, 0)
+    assert new.energy(frame) == pytest.approx(old.energy(frame), abs=1e-10)
+    assert etace.load(small.with_suffix(".etace")).length_basis == new.length_basis
+    assert new.card["errors"] == old.card["errors"]
+    assert new.card["functions"] < old.card["functions"] == new.card["pruned_from"]["functions"]
+
+
+def test_a_password_stays_out_of_what_is_handed_on():
+    settings = Settings("a.etace", "m.safetensors", ("postgresql://me:secret@host/db@natoms<9",))
+    assert 'train = ["postgresql://me@host/db@natoms<9"]' in to_toml(settings, {})

@@ -100,6 +100,10 @@ def test_a_database_or_a_part_of_a_file_is_named_without_secrets(model):
     files = ["postgresql://me:secret@host/db", f"{FRAMES}@0:3", f"{FRAMES.parent}/*_test.xyz"]
     text = json.dumps(card(model, train=compare(model, []), train_files=files))
     assert "secret" not in text
+    call = ["etace", "fit", "a.etace", "--train", files[0]]
+    assert (
+        card(model, command=call)["command"] == "etace fit a.etace --train postgresql://me@host/db"
+    )
     found = card(model, train=compare(model, read_data([FRAMES]).structures), train_files=files)
     names = [f["name"] for f in found["data"]["train"]["files"]]
     assert names == ["postgresql database", f"{FRAMES.name}@0:3", FRAMES.name]

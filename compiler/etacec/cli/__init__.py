@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from etacec.cli import check, compile, data, evaluate, explain, fit, info, plot, run, show
+from etacec.cli import check, compile, data, evaluate, explain, fit, info, plot, prune, run, show
 from etacec.cli.common import stop_once
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("show")(show.command)
 app.command("data")(data.command)
 app.command("fit")(fit.command)
 app.command("eval")(evaluate.command)
+app.command("prune")(prune.command)
 app.command("run")(run.command)
 app.command("plot")(plot.command)
 app.command("info")(info.command)

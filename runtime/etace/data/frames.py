@@ -32,6 +32,11 @@ def shown(name: str) -> str:
     return os.path.basename(os.path.normpath(name)) if os.path.isabs(name) else name
 
 
+def without_password(name: str) -> str:
+    """A URL as files that are handed on may hold it; other names as they are."""
+    return re.sub(r"(://[^/:@]*):[^/]*@", r"\1@", name)
+
+
 def frames(name: str, index: str) -> Iterator[tuple[str, Any]]:
     """(`train.xyz:12`, atoms) for each frame, counted from 0 in the whole file; rows of a database
     by their id, `train.db:id=12`. index: `3`, `0:10:2`, of a database also a selection of ASE's.

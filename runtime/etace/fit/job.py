@@ -108,6 +108,10 @@ def run(
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
+    if unused := int((solved.c == 0).sum()):
+        progress.note(
+            f"{unused} of {len(solved.c)} coefficients are 0: `etace prune` leaves them out"
+        )
     if settings.extrapolation:
         _grade(model, train, test, progress)
     compared = compare(model, train.structures)

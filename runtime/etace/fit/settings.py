@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from etace.data.frames import without_password
 from etace.errors import RequestError
 from etace.fit.factors import KINDS
 from etace.fit.weights import Weights
@@ -133,7 +134,7 @@ def from_toml(path: Path) -> Settings:
 
 
 def _relative(path: str, folder: Path) -> str:
-    return path if "://" in path else os.path.relpath(path, folder)
+    return without_password(path) if "://" in path else os.path.relpath(path, folder)
 
 
 def _absolute(path: str, folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from etace.data.frames import without_password
 from etace.fit.tables import UNITS, Comparison
 from etace.potential import Linear
 from etace.report.errors import as_json
@@ -60,7 +61,9 @@ def card(
         "units": dict(UNITS),
         "versions": versions(),
         "date": date or Date.today().isoformat(),
-        "command": command if isinstance(command, str | None) else shlex.join(command),
+        "command": command
+        if isinstance(command, str | None)
+        else shlex.join(map(without_password, command)),
         "settings_sha256": settings and hashlib.sha256(settings.encode()).hexdigest(),
     }
     finite: dict[str, Any] = _finite(found)

@@ -1,0 +1,63 @@
+"""`etace prune`: a fitted model without the functions whose coefficients are 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etacec.cli.common import exit_code, fail, replacing, writable, write
+
+
+def command(
+    path: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A model file.", show_default=False)
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The smaller model, .safetensors; its spec beside it."),
+    ],
+) -> None:
+    """Write a smaller spec and model: without functions that a sparse fit gave no weight."""
+    if path.suffix != ".safetensors":
+        fail(f"a fitted model is pruned, a .safetensors file, not `{path.name}`", 2)
+    if output.suffix != ".safetensors":
+        fail(f"-o writes .safetensors, not `{output.name}`", 2)
+    spec = output.with_suffix(".etace")
+    for file in (output, spec):
+        writable(file)
+    from etace.errors import EtaceError
+    from etace.model import load
+
+    from etacec.pruned import prune
+
+    try:
+        model = load(path)
+        made = prune(model, model.get_linear_parameters() != 0)
+        _hand_on(model, made)
+        with replacing(output) as beside:
+            made.model.save(beside)
+    except EtaceError as error:
+        fail(str(error), exit_code(error) if path.exists() else 2)
+    write(spec, made.text)
+    typer.echo(
+        f"{len(made.kept)} of {model.length_basis} linear parameters are left"
+        + (f", {made.extra} of them 0: other species or couplings need them" if made.extra else "")
+    )
+    typer.echo(f"written: {output}, {spec}")
+
+
+def _hand_on(model: Any, made: Any) -> None:
+    """Committee and card of the old model; its extrapolation grades are of another basis."""
+    if model.committee is not None:
+        made.model.set_committee(model.committee[:, made.kept])
+    if model.card is not None:
+        from etace.report.card import card
+
+        own = card(made.model)
+        made.model.card = {
+            **model.card,
+            **{key: own[key] for key in ("functions", "parameters")},
+            "pruned_from": {key: model.card[key] for key in ("model", "functions", "parameters")},
+        }
