@@ -15,10 +15,9 @@ from etace.inference import chebyshev
 class Part:
     """Some coefficients in a row, made of what `Inference.coefficients` has under `key`.
 
-    kind: zeros; onebody: [species]; monomials: [species][order]; radial: [ordered pairs][rows][count];
-        pair: [ordered pairs][count]
+    kind: zeros; onebody: [species]; monomials: [species][order]; radial: [ordered pairs][rows][count],
+        of Chebyshev polynomials; pair: [ordered pairs][2][count], the second its derivative in y
     order: numbers of the monomials as the kernel reads them; rows: channels of the radial
-    change: whether the polynomials of the spec are to be written in Chebyshev's
     """
 
     key: str
@@ -26,7 +25,6 @@ class Part:
     size: int
     order: tuple[int, ...] = ()
     rows: tuple[int, ...] = ()
-    change: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,9 @@ def _values(part: Part, found: Any, piece: Any) -> np.ndarray:
     values = np.asarray(found, float)
     if part.kind == "radial":
         values = np.transpose(values[list(part.rows)], (2, 0, 1))
-    if part.change:
-        own = piece.radial
-        values = values @ chebyshev.coefficients(own.polynomials, own.count - 1)
+    own = piece.radial
+    values = values @ chebyshev.coefficients(own.polynomials, own.count - 1)
+    if part.kind == "pair":
+        rows = values.reshape(-1, own.count)
+        values = np.stack([rows, chebyshev.slopes(rows)], axis=1)
     return values

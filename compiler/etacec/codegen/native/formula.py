@@ -70,8 +70,21 @@ class Duals:
             return self.let(_call(node.name, [self.value(a) for a in node.args], moves))
         if node.operator == "^":
             return self._power(node, moves)
+        if node.operator == "/":
+            return self._quotient(node)
         left, right = self.value(node.left), self.value(node.right)
         return self.let(f"{left} {node.operator} {right}")
+
+    def _quotient(self, node: Op) -> str:
+        """Times the inverse, which others may share and a constant has for nothing."""
+        if isinstance(node.right, Const):
+            inverse = number(1 / node.right.value)
+        elif node.left == ONE:
+            return self.let(f"{number(1)} / {self.value(node.right)}")
+        else:
+            inverse = self.value(Op("/", ONE, node.right))
+        left = self.value(node.left)
+        return inverse if left == number(1) else self.let(f"{left} * {inverse}")
 
     def _power(self, node: Op, moves: bool) -> str:
         base, exponent = node.left, node.right
@@ -111,7 +124,7 @@ class Duals:
         if node.operator == "*":
             return self._sum(self._times(a, self.value(right)), self._times(b, self.value(left)))
         if node.operator == "/":
-            inverse = self.value(Op("/", Const(Fraction(1)), right))
+            inverse = self.value(Op("/", ONE, right))
             rest = self._times(b, self.let(f"{self.value(node)} * {inverse}"))
             return self._sum(self._times(a, inverse), self._times(number(-1), rest))
         first = None

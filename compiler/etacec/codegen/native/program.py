@@ -22,9 +22,12 @@ from etacec.codegen.context import Context, plain
 from etacec.codegen.embeddings import upstream
 from etacec.codegen.native import support
 from etacec.codegen.native.cover import cover
+from etacec.codegen.native.distances import distances
 from etacec.codegen.native.edges import Edges
 from etacec.codegen.native.formula import number
+from etacec.codegen.native.gradients import backward
 from etacec.codegen.native.products import products
+from etacec.codegen.native.sums import forward
 from etacec.codegen.native.terms import Curves, Energy, PairTerm, Shell
 from etacec.formula.nodes import Fn, Node, Op, Var, const, div, mul, neg, substitute
 from etacec.ir import nodes as op
@@ -70,7 +73,7 @@ class _Writer:
             self._zbl(t, o, float(f)) for f, t in terms if isinstance(o := c.graph.op(t), op.Zbl)
         ]
         edges = Edges(shells, pairs, energies, n)
-        forward, backward = edges.forward(), edges.backward()
+        stages = [distances(edges), forward(edges), backward(edges)]
         if edges.shells or edges.along:
             self._table("CUTOFFS", [b.rcut for b in c.bonds])
         else:
@@ -78,9 +81,9 @@ class _Writer:
         numbers = {
             "SPECIES": n, "ENTRIES": entries, "PRODUCTS": entries + len(made.nodes),
             "POOLED": edges.sums, "GEOMETRY": edges.geometry, "ONEBODY": 0,
-            "COEFFICIENTS": coefficients, "MONOMIALS": len(order),
+            "COEFFICIENTS": coefficients, "MONOMIALS": len(order), "ROWS": 8,
         }  # fmt: skip
-        body = [*products(made), "", *forward, "", *backward]
+        body = [*products(made), *(line for stage in stages for line in ("", *stage))]
         tables = []
         for name in dict.fromkeys(["CUTOFFS", *edges.tables]):
             values = ", ".join(number(x) for x in self.tables[name])
@@ -114,7 +117,8 @@ class _Writer:
 
     # ------------------------------------------------------------ curves
 
-    def _curves(self, node: str) -> Curves:
+    def _curves(self, node: str, chebyshev: bool) -> Curves:
+        """chebyshev: in Chebyshev's polynomials, which cost least, whatever the spec says"""
         c = self.c
         up = [c.graph.op(x) for x in upstream(c, node)]
         transform = next(o for o in up if isinstance(o, op.Transform))
@@ -131,16 +135,14 @@ class _Writer:
         for name in tables.plain:
             self._table(name, [getattr(b, name.removeprefix("BOND_").lower()) for b in c.bonds])
         p = c.graph.input_op(node, op.PolynomialBasis).polynomials
-        kind = "chebyshev" if p.kind == "bernstein" else p.kind
-        first, steps = radial.recursion(kind, p.count, *map(float, p.parameters))
+        if chebyshev:
+            first, steps = radial.recursion("chebyshev", p.count)
+        else:
+            first, steps = radial.recursion(p.kind, p.count, *map(float, p.parameters))
         return Curves(y, e, first, tuple(steps))
 
     def _table(self, name: str, values: Sequence[object]) -> None:
         self.tables[name] = bonds.by_pair(tuple(float(v) for v in values), self.c.n, "float64")  # type: ignore[arg-type]
-
-    def _changed(self, node: str) -> bool:
-        """Whether weights are to be turned from the polynomials of the spec to Chebyshev's."""
-        return self.c.graph.input_op(node, op.PolynomialBasis).polynomials.kind == "bernstein"
 
     # ------------------------------------------------------------ terms
 
@@ -159,14 +161,16 @@ class _Writer:
         (pooled,) = c.graph.inputs(products_node)
         angular = [c.graph.op(i) for i in c.graph.inputs(pooled)[1:]]
         kind = angular[0].kind if angular and isinstance(angular[0], op.Harmonics) else "none"
-        curves, places = self._curves(node), None
+        bernstein = self.c.graph.input_op(node, op.PolynomialBasis).polynomials.kind == "bernstein"
+        alone = not o.weights.learnable and o.weights.init == "one_hot" and not bernstein
+        curves, places = self._curves(node, chebyshev=not alone), None
         weights = self.size
-        if not o.weights.learnable and o.weights.init == "one_hot" and not self._changed(node):
+        if alone:
             at = o.binders.index("n") if "n" in o.binders else 0
             places = tuple(o.channels[ch][at] - 1 for ch in pool.channels)
         else:
             size = len(pool.l) * curves.count * c.n**2
-            self._part(basis, size, "radial", rows=pool.channels, change=self._changed(node))
+            self._part(basis, size, "radial", rows=pool.channels)
         return Shell(curves, pool.l, kind, places, weights, start)
 
     def _monomials(
@@ -188,10 +192,9 @@ class _Writer:
         return Products(shells, tables, c.dtype).polynomial.monomials
 
     def _pair(self, term: str) -> PairTerm:
-        node = self._radial(term)
-        curves = self._curves(node)
-        size = curves.count * self.c.n**2
-        return PairTerm(curves, self._part(term, size, "pair", change=self._changed(node)))
+        curves = self._curves(self._radial(term), chebyshev=True)
+        size = 2 * curves.count * self.c.n**2
+        return PairTerm(curves, self._part(term, size, "pair"))
 
     def _zbl(self, term: str, o: op.Zbl, factor: float) -> Energy:
         c, name = self.c, self.c.names[term].upper()

@@ -72,8 +72,9 @@ void etace_blocks(int64_t first, int64_t last, const int32_t *species, const int
         memset(Q, 0, sizeof(vec) * ENTRIES);
         for (int s = 0; s < SPECIES; s++) {
             const int64_t n = own[s + 1] - own[s];
-            forward(n, centre * SPECIES + s, neighbour + own[s] * LANES, X, at, v,
-                    geometry + (own[s] - own[0]) * GEOMETRY, pooled, Q, &E);
+            vec *const here = geometry + (own[s] - own[0]) * GEOMETRY;
+            distances(n, centre * SPECIES + s, neighbour + own[s] * LANES, X, at, v, here, &E);
+            forward(n, centre * SPECIES + s, v, here, pooled, Q);
         }
         E += products(v + COEFFICIENTS + (ptrdiff_t)centre * MONOMIALS, Q, G);
         for (int s = 0; s < SPECIES; s++) {

@@ -44,6 +44,11 @@ class Shell:
     def lmax(self) -> int:
         return max(self.l)
 
+    @property
+    def harmonics_read(self) -> list[int]:
+        """l^2 + l + m of all l that there are."""
+        return [h for l in sorted(set(self.l)) for h in range(l * l, (l + 1) ** 2)]
+
     def entry(self, factor: int) -> int:
         """Where A[factor, m = -l] stands."""
         return self.start + sum(2 * l + 1 for l in self.l[:factor])
