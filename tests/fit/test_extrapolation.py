@@ -1,5 +1,6 @@
 """Extrapolation grades: what they are, and what they are good for."""
 
+import json
 from pathlib import Path
 
 import etace
@@ -97,13 +98,23 @@ def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
         return CliRunner().invoke(app, [str(a) for a in arguments])
 
     options = ("--train", few, "--test", few, "--no-virial", "--no-report", "-o", model)
-    done = call("fit", spec, *options)
+    done = call("fit", spec, *options, "--committee", 4, "--calibrate", "--seed", 3)
     assert done.exit_code == 0 and "extrapolation grade of the test set: at most 1;" in done.stderr
+    facts = json.loads(call("info", model, "--json").stdout)
+    assert (facts["committee"], facts["extrapolation"], facts["card"]["seed"]) == (4, True, 3)
+    assert facts["card"]["extrapolation_grades"] is True
+    scale = facts["card"]["committee"]["scale"]
+    shown = " ".join(call("info", model).stdout.split())
+    assert f"committee 4 members, spread scaled by {scale:.4g} to the errors" in shown
+    assert f"settings, sha256 {facts['card']['settings_sha256']}" in shown
+    assert "{" not in shown and "written by etace" in shown
     ran = call("run", model, few, "--extrapolation", "-o", out)
     assert ran.exit_code == 0 and "max grade" in ran.stdout, ran.stderr
     grades = read_frames(out, ":")[0].arrays["extrapolation_grade"]
     assert grades.min() > 0 and grades.max() <= 1.001
     assert call("fit", spec, *options, "--no-extrapolation").exit_code == 0
+    shown = " ".join(call("info", model).stdout.split())
+    assert "committee none extrapolation grades none" in shown and "members" not in shown
     refused = call("run", model, few, "--extrapolation")
     assert refused.exit_code == 1 and "no extrapolation grades" in refused.stderr
     assert not refused.stdout

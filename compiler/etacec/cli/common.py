@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from etacec.pipeline import Compilation
+
+ENDLESS = 10_000  # columns: more than any line has
 
 SpecPath = Annotated[
     Path, typer.Argument(metavar="SPEC", help="An .etace file.", show_default=False)
@@ -93,6 +97,14 @@ def report(diagnostics: Any, sources: Any, as_json: bool = False) -> None:
                 "warning[", "\033[33;1mwarning\033[0m["
             )
         typer.echo(text, err=True)
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, or as they need where there is none to read them."""
+    from rich.console import Console
+
+    found = Console()
+    return found if found.is_terminal else Console(width=ENDLESS)
 
 
 @contextmanager

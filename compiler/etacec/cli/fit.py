@@ -206,6 +206,7 @@ def _fit(
     from etace.report.terminal import error_table
     from rich.console import Console
 
+    words = ["etace", *sys.argv[1:]]
     folder = Path(settings.output).parent
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
@@ -217,7 +218,7 @@ def _fit(
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
             outcome = run(settings, progress, cores, scheduler)
-            files = list(write_outcome(outcome, settings, progress, begun, report, sys.argv[1:]))
+            files = list(write_outcome(outcome, settings, progress, begun, report, words))
             took = time.perf_counter() - begun
         sets = {"train": outcome.train, "test": outcome.test}
         found = {name: own for name, own in sets.items() if own}

@@ -41,6 +41,7 @@ class Outcome:
     """model: fitted; solved: what the solver says; train, test: predictions beside labels
     seen: distances in the training data
     coverage: of the spread of the committee, if there is one, on the test (or training) set
+    scale: by which that spread was scaled to the errors; None: it was not
     warnings: what a user should know of the data and the fit
     """
 
@@ -52,6 +53,7 @@ class Outcome:
     train: list[Comparison]
     test: list[Comparison]
     coverage: tuple[Coverage, ...] = ()
+    scale: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -111,13 +113,13 @@ def run(
         _grade(model, train, test, progress)
     compared = compare(model, train.structures)
     judged = compare(model, test.structures) if test else []
-    covered = _committee(model, solved, (test or train).structures, settings, progress)
+    covered, scale = _committee(model, solved, (test or train).structures, settings, progress)
     progress.done("errors", "of training and test structures")
     doubts = _doubts(compared)
     for line in doubts:
         progress.note(f"warning: {line}")
     told = (*suspicious, *doubts, *blind)
-    return Outcome(model, solved, train, test, seen, compared, judged, covered, told)
+    return Outcome(model, solved, train, test, seen, compared, judged, covered, scale, told)
 
 
 def _data(
@@ -183,11 +185,13 @@ def _committee(
     structures: Sequence[Any],
     settings: Settings,
     progress: Progress,
-) -> tuple[Coverage, ...]:
-    """Draw the committee that was asked for, and say how its spread covers the errors."""
+) -> tuple[tuple[Coverage, ...], float | None]:
+    """Draw the committee that was asked for, and say how its spread covers the errors; its scale, if
+    it was scaled."""
     members = draw(solved, settings.committee, settings.seed)
     if members is None:
-        return ()
+        return (), None
+    scale = None
     model.set_committee(members)
     covered = judge(model, structures)
     if settings.calibrate and covered:
@@ -199,7 +203,7 @@ def _committee(
         progress.note(f"committee, {found}")
     if any(c.off for c in covered) and not settings.calibrate:
         progress.note("--calibrate scales the spread to the errors")
-    return tuple(covered)
+    return tuple(covered), scale
 
 
 def _factors(

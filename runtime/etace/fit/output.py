@@ -42,6 +42,8 @@ def write_outcome(
         test_files=settings.test,
         command=command,
         settings=to_toml(settings, {}),
+        seed=settings.seed,
+        scale=outcome.scale,
         train_digest=outcome.train_data.digest,
         test_digest=outcome.test_data.digest if outcome.test_data else None,
         date=now.date().isoformat(),
