@@ -29,7 +29,11 @@ def fitted(tmp_path_factory):
     path.write_text(SPEC)
     model = etace.load(path)
     frames = read_frames(TRAIN, ":12")
-    model.set_extrapolation(learned(model, frames))
+    L, grades = learned(model, frames)
+    model.set_extrapolation(L)
+    np.testing.assert_allclose(  # in the order of the structures, whatever that of the work was
+        np.concatenate(grades), np.concatenate(list(model.extrapolation_grades(frames))), rtol=1e-9
+    )
     return model, frames
 
 
@@ -112,7 +116,15 @@ def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
     assert ran.exit_code == 0 and "max grade" in ran.stdout, ran.stderr
     grades = read_frames(out, ":")[0].arrays["extrapolation_grade"]
     assert grades.min() > 0 and grades.max() <= 1.001
+    page = tmp_path / "page.html"
+    judged = call("eval", model, few, "--extrapolation", "-o", page)
+    assert judged.exit_code == 0, judged.stderr
+    assert "committee, forces: 68 % within 1 sd (68 % expected), " in judged.stdout
+    assert "extrapolation grade: at most 1; " in judged.stdout
+    assert all(f'<section id="{x}">' in page.read_text() for x in ("grades", "calibration"))
     assert call("fit", spec, *options, "--no-extrapolation").exit_code == 0
+    refused = call("eval", model, few, "--extrapolation")
+    assert refused.exit_code == 2 and "no extrapolation grades" in refused.stderr
     shown = " ".join(call("info", model).stdout.split())
     assert "committee none extrapolation grades none" in shown and "members" not in shown
     refused = call("run", model, few, "--extrapolation")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from etace.data import Dataset, Keys, read, warnings
 from etace.errors import ModelFileError, RequestError, StructureError
 from etace.fit import repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
-from etace.fit.calibration import Coverage, coverage, rescaled
+from etace.fit.calibration import Coverage, judge, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
 from etace.fit.factors import Factor, Key
@@ -31,6 +31,7 @@ from etace.inference.evaluator import available_cores
 from etace.model import Model, load
 from etace.parallel import one_blas_thread
 from etace.report.dimers import Ranges, ranges
+from etace.report.grades import Grades, by_group, sentence
 
 SHOWN = 4  # lines on columns that cannot be told apart
 IN_WORDS = 1200  # columns of which the dependences are looked for block by block
@@ -42,6 +43,7 @@ class Outcome:
     seen: distances in the training data
     coverage: of the spread of the committee, if there is one, on the test (or training) set
     scale: by which that spread was scaled to the errors; None: it was not
+    grades: of extrapolation, of the atoms of each set, if they were asked for
     warnings: what a user should know of the data and the fit
     """
 
@@ -54,6 +56,7 @@ class Outcome:
     test: list[Comparison]
     coverage: tuple[Coverage, ...] = ()
     scale: float | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -109,8 +112,7 @@ def run(
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
-    if settings.extrapolation:
-        _grade(model, train, test, progress)
+    grades = _grade(model, train, test, progress) if settings.extrapolation else {}
     compared = compare(model, train.structures)
     judged = compare(model, test.structures) if test else []
     covered, scale = _committee(model, solved, (test or train).structures, settings, progress)
@@ -119,7 +121,7 @@ def run(
     for line in doubts:
         progress.note(f"warning: {line}")
     told = (*suspicious, *doubts, *blind)
-    return Outcome(model, solved, train, test, seen, compared, judged, covered, scale, told)
+    return Outcome(model, solved, train, test, seen, compared, judged, covered, scale, grades, told)
 
 
 def _data(
@@ -166,17 +168,19 @@ def _doubts(found: Sequence[Comparison]) -> list[str]:
     return out
 
 
-def _grade(model: Model, train: Dataset, test: Dataset | None, progress: Progress) -> None:
+def _grade(
+    model: Model, train: Dataset, test: Dataset | None, progress: Progress
+) -> dict[str, Grades]:
     """Set the model's extrapolation grades, and say what those of the test set are."""
-    model.set_extrapolation(extrapolation.learned(model, [s.atoms for s in train.structures]))
-    progress.done("extrapolation", "1 for the oddest atom of each species in the training set")
+    L, own = extrapolation.learned(model, [s.atoms for s in train.structures])
+    model.set_extrapolation(L)
+    found = {"train": by_group(train.structures, own)}
     if test:
-        found = np.concatenate([*model.extrapolation_grades([s.atoms for s in test.structures])])
-        beyond = int((found > 1).sum())
-        progress.note(
-            f"extrapolation grade of the test set: at most {found.max():.3g}; "
-            f"{beyond} of {len(found)} atoms above 1"
-        )
+        own = [*model.extrapolation_grades([s.atoms for s in test.structures])]
+        found["test"] = by_group(test.structures, own)
+        progress.note(f"extrapolation grade of the test set: {sentence(found['test'])}")
+    progress.done("extrapolation", "1 for the oddest atom of each species in the training set")
+    return found
 
 
 def _committee(
@@ -299,20 +303,6 @@ def _blind(model: Model, solved: Solved) -> list[str]:
     if model.length_basis <= IN_WORDS:
         return null_space(solved.system, model.potential)
     return [f"all columns: {model.length_basis}, rank {rank}"] if rank < model.length_basis else []
-
-
-def judge(model: Model, structures: Sequence[Any]) -> list[Coverage]:
-    """Coverage of energies and forces by the committee's spread."""
-    found = list(model.committee_many([s.atoms for s in structures]))
-    pairs = list(zip(structures, found, strict=True))
-    out = []
-    for kind in ("energy", "forces"):
-        own = [(s, r) for s, r in pairs if getattr(s, kind) is not None]
-        if own:
-            errors = [np.atleast_1d(getattr(r, kind) - getattr(s, kind)) for s, r in own]
-            spreads = [np.atleast_1d(getattr(r, f"{kind}_std")) for _, r in own]
-            out.append(coverage(kind, errors, spreads))
-    return out
 
 
 def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:

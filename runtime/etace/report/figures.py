@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from etace.fit.calibration import Coverage
 from etace.fit.factors import KINDS
-from etace.fit.tables import Comparison
+from etace.fit.tables import TOTAL, Comparison
 from etace.report import style
-from etace.report.contents import Calibration, Report
+from etace.report.contents import Report
 from etace.report.curves import dimer_figure
 from etace.report.dimers import holes
+from etace.report.grades import Grades, with_total
 
 MOST = 20_000
 LEAST = (1e-2, 1e-3)  # of a force and of its error, eV/Å, on logarithmic axes
@@ -61,7 +63,9 @@ def drawn(report: Report) -> list[Drawn]:
             add("dimers", "Dimers", (dimer_figure(report.dimers), f"{caption} {missing}".strip()))
         if report.c is not None and report.gamma is not None:
             add("spectrum", "Coefficients", spectrum(report))
-        if report.calibration is not None and report.calibration.coverage:
+        if report.grades:
+            add("grades", "Extrapolation", grades(report.grades))
+        if report.calibration:
             add("calibration", "Calibration", calibration(report.calibration))
         if report.seconds:
             add("timings", "Time", timings(report.seconds))
@@ -330,13 +334,38 @@ def _cycle() -> list[str]:
     return [*style.COLOURS, *[style.OTHER] * 1000]
 
 
-def calibration(found: Calibration) -> tuple[Any, str]:
+def grades(sets: Mapping[str, Grades]) -> tuple[Any, str]:
+    """Distribution of the grades of all atoms on a logarithmic axis, train and test on one scale."""
+    every = {name: with_total(found)[TOTAL] for name, found in sets.items()}
+    finite = [own[np.isfinite(own)] for own in every.values()]
+    high = max([1.0, *(float(own.max(initial=0)) for own in finite)])
+    low = max(min([1.0, *(float(own.min(initial=1)) for own in finite)]), 1e-3 * high)
+    edges = np.geomspace(0.9 * low, 1.1 * high, 41)
+    fig = style.figure(6.4, 2.9)
+    axes = fig.subplots()
+    for name, own in every.items():
+        share = np.histogram(np.clip(own, low, high), edges)[0] / max(len(own), 1)
+        colour = SETS.get(name, style.OTHER)
+        axes.stairs(share, edges, color=colour, lw=1.4, label=name)
+        axes.stairs(share, edges, color=colour, fill=True, alpha=0.15)
+    axes.axvline(1, color=style.INK, lw=0.8, alpha=0.7)
+    axes.set(xlabel="extrapolation grade", ylabel="share of atoms")
+    style.logarithmic(axes, "x")
+    axes.grid(True)
+    _legend(axes)
+    return fig, (
+        "1 (the line) is the oddest atom of its species among those fitted; what is above it is unlike "
+        "them, and its energy a guess."
+    )
+
+
+def calibration(found: Sequence[Coverage]) -> tuple[Any, str]:
     """Share of labels inside an interval against its probability; the diagonal is honest."""
     fig = style.figure(4.6, 3.9)
     axes = fig.subplots()
     axes.plot([0, 1], [0, 1], color=style.INK, lw=0.8, alpha=0.7)
-    for colour, (name, share) in zip(_cycle(), found.coverage.items(), strict=False):
-        axes.plot(found.nominal, share, "o-", ms=4, color=colour, label=_short(name))
+    for colour, c in zip(_cycle(), found, strict=False):
+        axes.plot(c.nominal, c.curve, "o-", ms=4, color=colour, label=c.kind)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability said", ylabel="share found")
     axes.set_box_aspect(1)
     axes.grid(True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from etace.fit.calibration import ONE, TWO, Coverage
 from etace.fit.factors import KINDS
 from etace.fit.tables import TOTAL, Comparison, table
 from etace.report.card import elements
@@ -17,6 +18,7 @@ from etace.report.card import lines as card_lines
 from etace.report.contents import Report
 from etace.report.errors import TITLES, Row, figure, rows
 from etace.report.figures import Drawn, drawn
+from etace.report.grades import Grades, with_total
 from etace.report.sheet import SHEET
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -25,10 +27,15 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 def page(report: Report, *, figures: bool = True) -> str:
     """The text of the page. figures: draw them (needs matplotlib, else EtaceError: how to get it)"""
     made = drawn(report) if figures else []
+    below = {"grades": _grades(report.grades), "calibration": _coverage(report.calibration)}
     sections = [
         ("card", "Model", _card(report)),
         ("errors-table", "Errors", _errors(report.sets)),
-        *((d.name, d.title, _figure(d)) for d in made if d.name != "timings"),
+        *(
+            (d.name, d.title, _figure(d) + below.get(d.name, ""))
+            for d in made
+            if d.name != "timings"
+        ),
         ("time", "Time", _time(report, made)),
         ("settings", "Settings", _text(report.settings_text, "settings")),
         ("spec", "Spec", _text(report.spec_text, "spec")),
@@ -142,6 +149,48 @@ def _figures(row: Row | None, kind: str, names: Sequence[str]) -> list[str]:
             text = "–" if e is None else figure(getattr(e, what), kind)
             cells.append(f'<td class="{what} {name}">{escape(text)}</td>')
     return cells
+
+
+def _grades(sets: Mapping[str, Grades]) -> str:
+    """Config types down, in each set how many atoms there are and how many are beyond what was fitted."""
+    every = {name: with_total(found) for name, found in sets.items()}
+    groups = sorted({g for own in every.values() for g in own}, key=lambda g: (g == TOTAL, g))
+    top = "".join(f'<th colspan="3">{escape(name)}</th>' for name in every)
+    lines = []
+    for group in groups:
+        cells = []
+        for own in every.values():
+            found = own.get(group)
+            if found is None:
+                cells += ["–"] * 3
+            else:
+                cells += [
+                    str(len(found)),
+                    str(int((found > 1).sum())),
+                    f"{found.max(initial=0):.3g}",
+                ]
+        style = ' class="total"' if group == TOTAL else ""
+        numbers = "".join(f"<td>{c}</td>" for c in cells)
+        lines.append(f"<tr{style}><th>{escape(group)}</th>{numbers}</tr>")
+    return (
+        '<div class="wide below"><table class="errors"><thead><tr><th rowspan="2">config type</th>'
+        f"{top}</tr><tr>{'<th>atoms</th><th>above 1</th><th>largest</th>' * len(every)}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _coverage(found: Sequence[Coverage]) -> str:
+    """Share of the errors within one and two standard deviations, beside what it should be."""
+    lines = "".join(
+        f"<tr><th>{escape(c.kind)}</th><td>{c.count}</td><td>{100 * c.one:.0f} %</td>"
+        f"<td>{100 * c.two:.0f} %</td><td>{escape(c.verdict)}</td></tr>"
+        for c in found
+    )
+    return (
+        '<div class="wide below"><table class="errors"><thead><tr><th></th><th>errors</th>'
+        f"<th>within 1 sd ({100 * ONE:.0f} %)</th><th>within 2 sd ({100 * TWO:.0f} %)</th>"
+        f"<th>spread</th></tr></thead><tbody>{lines}</tbody></table></div>"
+    )
 
 
 def _figure(d: Drawn) -> str:
