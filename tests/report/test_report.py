@@ -11,6 +11,7 @@ from etace.errors import EtaceError
 from etace.fit.calibration import coverage
 from etace.fit.tables import Comparison, table
 from etace.report import Report, errors, figures, page, style, terminal
+from etace.report.curves import threshold
 from etace.report.dimers import Dimer, holes
 from rich.console import Console
 
@@ -182,7 +183,24 @@ def test_many_config_types_share_a_colour():
 def test_a_dimer_without_a_wall_is_named():
     assert holes([dimer()]) == []
     (text,) = holes([dimer(wall=-1.0)])
-    assert text.startswith("Si-O falls to ")
+    assert text.startswith("the dimer Si-O falls to -")
+    body = page(Report("hole", dimers=[dimer(wall=-1.0)]))
+    assert f'<ul class="warnings"><li>{text}</li></ul>' in body
+
+
+def test_the_axis_of_a_dimer_suits_its_well_and_no_tail():
+    r = np.linspace(0.3, 5.5, 240)
+
+    def of(energy, data=None):
+        return threshold(Dimer(("Si", "O"), r, energy, 5.5, data))
+
+    well = -3.1 * np.exp(-((r - 2.5) ** 2))
+    assert of(50 * np.exp(-3 * r) + well) == of(well, (2.0, 5.4)) == 5
+    assert of(-0.012 * np.exp(-((r - 3.7) ** 2)), (3.0, 5.4)) == 0.02
+    for tail in (0 * r, np.where(r < 2, 50 / r, 0), 50 * np.exp(-5 * r), -1e-12 / r):
+        assert of(tail) == of(tail, (2.2, 5.4)) == 0.1
+    flat = figures.drawn(Report("flat", dimers=[Dimer(("Si", "O"), r, 0 * r, 5.5)]))
+    assert "0.001" not in flat[0].svg
 
 
 def test_the_terminal_shows_train_and_test_side_by_side(report):

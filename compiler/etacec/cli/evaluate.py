@@ -143,10 +143,12 @@ def _page(report: Any, data: Any, files: list[str]) -> str:
 
     from etace.report import page
     from etace.report.card import card
-    from etace.report.dimers import dimers, ranges
+    from etace.report.dimers import dimers, holes, ranges
 
     model = report.model
     curves = dimers(model, ranges(model, [s.atoms for s in data.structures]))
+    for text in holes(curves):
+        typer.echo(f"warning: {text}", err=True)
     texts = model.origin["sources"]
     found = model.card or {**card(model), "date": None}  # of a fit nobody told of
     tested = card(model, test=report.test, test_files=files, test_digest=data.digest)["data"][

@@ -78,7 +78,7 @@ def _curves(what: str, model: Any, format: str) -> bytes:
         if not found:
             raise RequestError(f"`{model.name}` has no bonds")
         for text in holes(found):
-            typer.echo(f"note: {text}", err=True)
+            typer.echo(f"warning: {text}", err=True)
         return style.saved(curves.dimer_figure(found), format)
 
 

@@ -30,7 +30,7 @@ from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
 from etace.parallel import one_blas_thread
-from etace.report.dimers import Ranges, ranges
+from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges
 from etace.report.grades import Grades, by_group, sentence
 
 SHOWN = 4  # lines on columns that cannot be told apart
@@ -40,7 +40,7 @@ IN_WORDS = 1200  # columns of which the dependences are looked for block by bloc
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """model: fitted; solved: what the solver says; train, test: predictions beside labels
-    seen: distances in the training data
+    dimers: with the distances in the training data
     coverage: of the spread of the committee, if there is one, on the test (or training) set
     scale: by which that spread was scaled to the errors; None: it was not
     grades: of extrapolation, of the atoms of each set, if they were asked for
@@ -51,7 +51,7 @@ class Outcome:
     solved: Solved
     train_data: Dataset
     test_data: Dataset | None
-    seen: Ranges
+    dimers: list[Dimer]
     train: list[Comparison]
     test: list[Comparison]
     coverage: tuple[Coverage, ...] = ()
@@ -117,11 +117,15 @@ def run(
     judged = compare(model, test.structures) if test else []
     covered, scale = _committee(model, solved, (test or train).structures, settings, progress)
     progress.done("errors", "of training and test structures")
+    curves = dimers(model, seen)
+    progress.done("dimers", "of all pairs")
     doubts = _doubts(compared)
-    for line in doubts:
+    for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")
     told = (*suspicious, *doubts, *blind)
-    return Outcome(model, solved, train, test, seen, compared, judged, covered, scale, grades, told)
+    return Outcome(
+        model, solved, train, test, curves, compared, judged, covered, scale, grades, told
+    )
 
 
 def _data(

@@ -73,7 +73,6 @@ def _write(path: Path, text: str) -> None:
 
 def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
     """The HTML report."""
-    from etace.report.dimers import dimers
     from etace.report.html import page
 
     model, solved = outcome.model, outcome.solved
@@ -87,7 +86,7 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             gamma=solved.gamma,
             c=solved.c,
             prior_scale=solved.notes.get("prior scale"),
-            dimers=dimers(model, outcome.seen),
+            dimers=outcome.dimers,
             calibration=outcome.coverage,
             grades=outcome.grades,
             seconds=dict(progress.seconds),

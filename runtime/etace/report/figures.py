@@ -18,7 +18,6 @@ from etace.fit.tables import TOTAL, Comparison
 from etace.report import style
 from etace.report.contents import Report
 from etace.report.curves import dimer_figure
-from etace.report.dimers import holes
 from etace.report.grades import Grades, with_total
 
 MOST = 20_000
@@ -59,8 +58,7 @@ def drawn(report: Report) -> list[Drawn]:
                 "Energy of two atoms alone less that of each by itself. Shaded: distances that occur in "
                 "the data, below the cutoff. The energy axis is linear around zero, logarithmic beyond."
             )
-            missing = " ".join(f"{text}." for text in holes(report.dimers))
-            add("dimers", "Dimers", (dimer_figure(report.dimers), f"{caption} {missing}".strip()))
+            add("dimers", "Dimers", (dimer_figure(report.dimers), caption))
         if report.c is not None and report.gamma is not None:
             add("spectrum", "Coefficients", spectrum(report))
         if report.grades:

@@ -16,6 +16,7 @@ from etace.fit.tables import TOTAL, Comparison, table
 from etace.report.card import elements
 from etace.report.card import lines as card_lines
 from etace.report.contents import Report
+from etace.report.dimers import holes
 from etace.report.errors import TITLES, Row, figure, rows
 from etace.report.figures import Drawn, drawn
 from etace.report.grades import Grades, with_total
@@ -54,7 +55,7 @@ def page(report: Report, *, figures: bool = True) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{title}</title>\n<style>{SHEET}</style></head>\n<body>\n"
         f"<header><h1>{title}</h1>{_line(report)}</header>\n<nav>{links}</nav>\n<main>\n"
-        f"{_warnings(report.warnings)}{_tiles(report)}{body}</main>\n"
+        f"{_warnings([*report.warnings, *holes(report.dimers)])}{_tiles(report)}{body}</main>\n"
         f"<footer>{_foot(report.card)}</footer>\n</body></html>\n"
     )
 
@@ -188,7 +189,7 @@ def _coverage(found: Sequence[Coverage]) -> str:
     )
     return (
         '<div class="wide below"><table class="errors"><thead><tr><th></th><th>errors</th>'
-        f"<th>within 1 sd ({100 * ONE:.0f} %)</th><th>within 2 sd ({100 * TWO:.0f} %)</th>"
+        f"<th>within 1 sd ({100 * ONE:.0f} % expected)</th><th>within 2 sd ({100 * TWO:.0f} %)</th>"
         f"<th>spread</th></tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
