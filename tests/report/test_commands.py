@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import etace
@@ -182,6 +183,26 @@ def test_plot_writes_the_picture(what, suffix, start, tmp_path):
     assert result.exit_code == 0, result.output
     assert out.read_bytes().startswith(start)
     assert os.listdir(tmp_path) == [out.name]
+
+
+def test_the_graph_of_a_fitted_model_shows_what_it_has(tmp_path):
+    path = tmp_path / "m.etace"
+    path.write_text(
+        "etace 1\nspecies Si, O\nlearnable onebody E0 { Si = -0.8 eV, O = -1.0 eV }\n"
+        "use linear_ace as ace { max_order = 2, max_level = 5, max_l = 4, cutoff = 4.5 Å }\n"
+        "zbl core { }\nmodel m = core + E0 + ace.two_body + ace.many_body\n"
+    )
+    model = etace.load(path)
+    model.set_linear_parameters(np.arange(model.length_basis) / 4)
+    model.save(tmp_path / "m.safetensors")
+    energies = model.params["E0"]["energies"]
+    invoke("plot", "graph", tmp_path / "m.safetensors", "-o", tmp_path / "g.svg")
+    shown = (tmp_path / "g.svg").read_text()
+    assert f">learnable {energies[0]:g}, {energies[1]:g} eV<" in shown
+    assert "learnable(zeros)" not in shown and "learnable(from the file)" in shown
+    assert "l ≤ 4; only l ≤ 1 needed<" in shown
+    (core,) = re.findall(r">(ZBL repulsion[^<]*)<", shown)
+    assert re.fullmatch(r"ZBL repulsion, 0 beyond [\d.]+ to [\d.]+ Å", core)
 
 
 def test_plot_takes_specs_and_names_what_is_wrong(tmp_path):
