@@ -110,6 +110,8 @@ def _radial(axes: Any, f: Radial, l: int | None) -> None:
     places = [k for k, d in enumerate(f.channel_degrees) if d == l]
     shades = colormaps["viridis"](np.linspace(0, 0.92, max(len(places), 1)))
     for place, shade in zip(places, shades, strict=True):
+        if not f.values[:, place].any():
+            continue  # a channel of other species
         axes.plot(f.r, f.values[:, place], color=shade, lw=1.1 if len(places) <= 12 else 0.6)
     axes.set_xlim(0, f.r[-1])
     outer = f.values[f.r >= 0.25 * f.r[-1]][:, places]
