@@ -255,6 +255,27 @@ def test_the_picture_is_written_whole_and_is_the_same_again(file, tmp_path, name
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+def test_the_picture_has_no_panel_for_what_is_not_there(file, tmp_path):
+    pytest.importorskip("matplotlib")
+    from ase.io import read as frames_of
+    from ase.io import write
+
+    titles = {"energy": "Energy of each structure", "forces": "Forces on atoms", "": "of each pair"}
+    far = tmp_path / "far.xyz"
+    frames = frames_of(file, ":3")
+    for atoms in frames:
+        atoms.set_cell(4 * atoms.cell, scale_atoms=True)
+    write(far, frames)
+    for path, kinds in ((file, ("energy", "")), (file, ("forces", "")), (file, ("",)),
+                        (far, ("energy", "forces"))):  # fmt: skip
+        without = [f"--no-{kind}" for kind in ("energy", "forces") if kind not in kinds]
+        done = invoke(path, *without, "--no-virial", "--plot", tmp_path / "a.svg")
+        assert done.exit_code == 0, done.output
+        shown = (tmp_path / "a.svg").read_text()
+        assert {kind for kind, title in titles.items() if f"<!-- {title}" in shown or
+                f"{title}, shortest marked" in shown} == set(kinds)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("args", "code", "word"),
     [
