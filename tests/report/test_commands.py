@@ -152,7 +152,10 @@ def test_eval_prints_and_writes_what_compare_says(model, tmp_path):
 def test_eval_takes_keys_and_names_what_is_wrong(small, tmp_path):
     frames = read(FRAMES, index=":2", format="extxyz")
     for k, atoms in enumerate(frames):
-        atoms.info = {"dft": atoms.get_potential_energy(), "kind": f"kind{k}"}
+        atoms.info = {
+            "dft": atoms.get_potential_energy(),
+            "kind": f"a rather long config type, number {k}",
+        }
         atoms.arrays["dft_forces"] = atoms.get_forces()
         atoms.calc = None
     path = tmp_path / "renamed.xyz"
@@ -160,7 +163,10 @@ def test_eval_takes_keys_and_names_what_is_wrong(small, tmp_path):
     given = ("--energy-key", "dft", "--forces-key", "dft_forces", "--group-key", "kind")
     result = invoke("eval", small, path, *given)
     assert result.exit_code == 0, result.output
-    assert "kind1" in result.output
+    assert "a rather long config type, number 1" in result.output
+    assert "; 1 structure, " not in result.output and "2 structures, 30 atoms;" in result.output
+    one = invoke("eval", small, f"{path}@0:1", *given)
+    assert "1 structure, 15 atoms;" in one.output
     assert invoke("eval", small, path).exit_code == 1
     assert invoke("eval", small, FRAMES, "-o", "report.pdf").exit_code == 2
     assert invoke("eval", small, "no such.xyz").exit_code == 1

@@ -8,6 +8,7 @@ from etace.data import suspicious
 from etace.data.census import Census, Range
 from etace.data.labelled import Dataset
 from etace.data.suspicious import Suspicion
+from etace.words import count
 
 SHOWN = 3  # sources of a suspicion
 TITLES = {
@@ -30,8 +31,8 @@ def warnings(dataset: Dataset) -> list[str]:
 def lines(census: Census) -> list[str]:
     """The tables, then what is suspicious."""
     out = [
-        f"{_count(census.structures, 'structure')}, {_count(census.atoms, 'atom')}, "
-        f"{_count(census.compositions, 'composition')}; "
+        f"{count(census.structures, 'structure')}, {count(census.atoms, 'atom')}, "
+        f"{count(census.compositions, 'composition')}; "
         + ", ".join(f"{x} {n}" for x, n in census.species.items())
     ]
     rows = [[name, g.structures, g.atoms, *g.labels.values()] for name, g in census.groups.items()]
@@ -48,7 +49,7 @@ def lines(census: Census) -> list[str]:
     if census.duplicates:
         extra = sum(len(group) - 1 for group in census.duplicates)
         first = ", ".join(census.duplicates[0][:SHOWN])
-        out.append(f"{_count(extra, 'structure')} again that is there already (the first: {first})")
+        out.append(f"{count(extra, 'structure')} again that is there already (the first: {first})")
     else:
         out.append("no structure is there twice")
     found = sentences(census.suspicions)
@@ -94,10 +95,6 @@ def _where(x: Suspicion) -> str:
     first = ", ".join(x.sources[:SHOWN])
     more = len(x.sources) - SHOWN
     return f"{first} and {more} more" if more > 0 else first
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _range(name: str, r: Range) -> list[str]:

@@ -32,6 +32,7 @@ from etace.model import Model, load
 from etace.parallel import one_blas_thread
 from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges
 from etace.report.grades import Grades, by_group, sentence
+from etace.words import count
 
 SHOWN = 4  # lines on columns that cannot be told apart
 IN_WORDS = 1200  # columns of which the dependences are looked for block by block
@@ -93,7 +94,7 @@ def run(
     goals = targets(train.structures, settings.kinds, weights, walls)
     goals = hold_out(goals, settings.holdout, settings.seed)
     shape = plan(model, goals)
-    progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
+    progress.done("neighbour lists", count(len(shape.tasks), "task"))
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
@@ -140,8 +141,11 @@ def _data(
     for line in suspicious:
         progress.note(f"warning: {line}")
     _check_species(model, [*train.structures, *(test.structures if test else ())])
-    atoms = sum(len(s.atoms) for s in train.structures)
-    progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
+    sizes = {
+        "structure": len(train.structures),
+        "atom": sum(len(s.atoms) for s in train.structures),
+    }
+    progress.done("read the data", ", ".join(count(n, what) for what, n in sizes.items()))
     return train, test, suspicious
 
 
@@ -156,8 +160,8 @@ def _doubts(found: Sequence[Comparison]) -> list[str]:
     if single:
         off = 1e-3 * float(np.max([np.abs(c.errors("energy")) for c in single]))
         out.append(
-            f"{len(single)} structures of one atom, such as {single[0].source}, are off by up to "
-            f"{off:.3g} eV: does E0 fit these labels?"
+            f"{count(len(single), 'structure')} of one atom, such as {single[0].source}: off by up to "
+            f"{off:.3g} eV; does E0 fit these labels?"
         )
     forces = [c for c in found if c.forces is not None]
     if forces:

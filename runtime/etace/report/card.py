@@ -17,6 +17,7 @@ import numpy as np
 from etace.fit.tables import UNITS, Comparison
 from etace.potential import Linear
 from etace.report.errors import as_json
+from etace.words import count
 
 FORMAT = 1
 
@@ -182,7 +183,8 @@ def _grades_text(found: Any) -> str | None:
 
 def _data_text(found: Mapping[str, Any]) -> str:
     labels = found.get("labels")
-    parts = [f"{found.get('structures')} structures, {found.get('atoms')} atoms"]
+    sizes = (count(found.get(f"{what}s", 0), what) for what in ("structure", "atom"))
+    parts = [", ".join(sizes)]
     if isinstance(labels, Mapping):
         parts[0] += f"; labels: {_counts(labels)}"
     files = found.get("files")

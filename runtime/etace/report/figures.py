@@ -19,6 +19,7 @@ from etace.report import style
 from etace.report.contents import Report
 from etace.report.curves import dimer_figure
 from etace.report.grades import Grades, with_total
+from etace.words import count
 
 MOST = 20_000
 LEAST = (1e-2, 1e-3)  # of a force and of its error, eV/Å, on logarithmic axes
@@ -316,8 +317,8 @@ def spectrum(report: Report) -> tuple[Any, str] | None:
     free = int((gamma == 0).sum())
     zero = int((c[held] == 0).sum())
     text = "The prior says that γ c is about as large as its scale, and large γ holds back."
-    text += f" {free} coefficients have no prior." if free else ""
-    return fig, text + (f" {zero} are zero." if zero else "")
+    text += f" Without a prior: {count(free, 'coefficient')}." if free else ""
+    return fig, text + (f" Zero: {count(zero, 'coefficient')}." if zero else "")
 
 
 def _terms(report: Report, n: int) -> np.ndarray:
