@@ -53,6 +53,7 @@ def test_a_fit_leaves_a_model_its_settings_and_its_progress(spec, tmp_path):
     settings = tomllib.loads((tmp_path / "m.fit.toml").read_text())
     assert settings["weights"]["default"] == {"energy": 20.0, "forces": 1.0, "virial": 1.0}
     assert settings["kinds"] == ["energy", "forces"]
+    assert not [k for k, v in settings.items() if v == {}]
     events = [json.loads(x) for x in (tmp_path / "m.progress.jsonl").read_text().splitlines()]
     assert events[-1]["event"] == "done"
     assert {e.get("step") for e in events} >= {

@@ -108,7 +108,7 @@ def test_names_from_the_data_are_text_and_nothing_else(text):
 def test_the_page_has_every_section_and_its_ids_are_unique(text):
     ids = [a["id"] for _, a in Tags(text).found if "id" in a]
     assert len(ids) == len(set(ids))
-    names = "card errors-table parity errors forces dimers spectrum grades calibration time settings spec"
+    names = "card errors-table parity errors forces dimers spectrum grades calibration solution time settings spec"
     assert set(names.split()) <= set(ids)
     links = [a["href"][1:] for t, a in Tags(text).found if t == "a"]
     assert set(links) <= set(ids)
@@ -128,6 +128,14 @@ def cells(text, section, row):
     own = text[text.index(f'<section id="{section}">') :]
     line = re.search(rf"<tr[^>]*><th>{row}</th>(.*?)</tr>", own).group(1)
     return re.findall(r"<td[^>]*>(.*?)</td>", line)
+
+
+def test_the_solution_has_its_own_section(text):
+    assert cells(text, "solution", "rank") == ["30"]
+    assert (
+        "rank"
+        not in text[text.index('<section id="time">') : text.index('<section id="settings">')]
+    )
 
 
 def test_grades_and_coverage_are_counted_below_their_figures(text, report):

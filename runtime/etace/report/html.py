@@ -37,6 +37,7 @@ def page(report: Report, *, figures: bool = True) -> str:
             for d in made
             if d.name != "timings"
         ),
+        ("solution", "Solution", _pairs({n: f"{x:.6g}" for n, x in report.notes.items()})),
         ("time", "Time", _time(report, made)),
         ("settings", "Settings", _text(report.settings_text, "settings")),
         ("spec", "Spec", _text(report.spec_text, "spec")),
@@ -212,8 +213,6 @@ def _time(report: Report, made: Sequence[Drawn]) -> str:
     out = "".join(_figure(d) for d in made if d.name == "timings")
     if report.seconds and not out:
         out += _pairs({name: f"{s:.3g} s" for name, s in report.seconds.items()})
-    if report.notes:
-        out += "<h3>Of the solution</h3>" + _pairs({n: f"{x:.6g}" for n, x in report.notes.items()})
     return out
 
 
@@ -221,7 +220,7 @@ def _pairs(found: Mapping[str, str]) -> str:
     cells = "".join(
         f"<tr><th>{escape(str(k))}</th><td>{escape(v)}</td></tr>" for k, v in found.items()
     )
-    return f'<table class="card">{cells}</table>'
+    return f'<table class="card">{cells}</table>' if cells else ""
 
 
 def _text(text: str | None, name: str) -> str:
