@@ -78,7 +78,7 @@ def command(
     except RequestError as error:
         fail(str(error), 2)
     except EtaceError as error:
-        fail(str(error), 1)
+        fail(str(error), 1 if path.exists() else 2)
 
 
 def _evaluate(

@@ -53,7 +53,7 @@ def _of_model(path: Any) -> dict[str, Any]:
     try:
         tensors, metadata = read_model(path)
     except EtaceError as error:
-        fail(str(error), 1)
+        fail(str(error), 1 if path.exists() else 2)
     return {
         "name": metadata.get("model"),
         "sha256": metadata.get("spec_sha256"),
