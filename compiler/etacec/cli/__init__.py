@@ -1,6 +1,6 @@
 """The command `etace`: one short file per subcommand; parsing and exit codes only.
 
-Exit codes: 0 clean, 1 the file is invalid, 2 the command is.
+Exit codes: 0 clean, 1 the file is invalid or the output cannot be written, 2 the command is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 import typer
 
 from etacec.cli import check, compile, data, evaluate, explain, fit, info, plot, run, show
+from etacec.cli.common import drop_output
 
 app = typer.Typer(
     name="etace",
@@ -50,9 +51,18 @@ def options(
 
 def main() -> None:
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what fails, fails now and not when Python ends
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        drop_output()
+        what = error.filename or "cannot write the output"
+        typer.echo(f"etace: {what}: {(error.strerror or str(error)).lower()}", err=True)
+        sys.exit(1)

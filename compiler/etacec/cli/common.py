@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -105,6 +106,12 @@ def console() -> Console:
 
     found = Console()
     return found if found.is_terminal else Console(width=ENDLESS)
+
+
+def drop_output() -> None:
+    """What is left of the output goes nowhere: it could not be written, and Python would try again at its end."""
+    with suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -6,14 +6,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import Define, ModelOption, fail, overrides, write
+from etacec.cli.common import Define, ModelOption, console, drop_output, fail, overrides, write
 from etacec.cli.run import configure
 
 Files = Annotated[
@@ -204,7 +204,6 @@ def _fit(
     from etace.fit.progress import Progress
     from etace.fit.settings import beside
     from etace.report.terminal import error_table
-    from rich.console import Console
 
     words = ["etace", *sys.argv[1:]]
     folder = Path(settings.output).parent
@@ -222,9 +221,12 @@ def _fit(
             took = time.perf_counter() - begun
         sets = {"train": outcome.train, "test": outcome.test}
         found = {name: own for name, own in sets.items() if own}
-        with suppress(OSError):  # a closed or full output is no reason to fail: the files are there
-            Console(soft_wrap=True).print(error_table(found), highlight=False)
-            sys.stdout.flush()
+        try:
+            console().print(error_table(found), highlight=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:  # a full or closed output is no reason to fail: the files are there
+            drop_output()
         typer.echo(f"written: {', '.join(files)} in {took:.1f} s", err=True)
     except KeyboardInterrupt:
         kept = beside(settings.output, ".checkpoint")
