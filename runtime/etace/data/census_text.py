@@ -17,6 +17,17 @@ TITLES = {
     "virial": "virial/3, eV/atom",
     "volume": "volume, Å³/atom",
 }
+UNITS = {  # what they make of the slope of energies against work
+    "energies in meV": 1e3,
+    "energies in kJ/mol": 96.485,
+    "energies in kcal/mol": 23.061,
+    "energies in Rydberg": 1 / 13.6057,
+    "energies in Hartree": 1 / 27.2114,
+    "forces in meV/Å": 1e-3,
+    "forces in Rydberg/bohr": 25.711,
+    "forces in Hartree/bohr": 51.422,
+    "energies in Hartree and forces in Hartree/bohr": 1.8897,
+}
 CONVENTION = (
     "virial: eV, -dE/dstrain, positive under compression; stress: eV/Å³, -virial/volume, as ASE has it; "
     "six numbers: xx yy zz yz xz xy"
@@ -81,14 +92,24 @@ WORDS: dict[str, Callable[[Suspicion], str]] = {
     ),
     "slope": lambda x: (
         "forces seem to be gradients, of the wrong sign: energies of near frames rise along them"
-        if -1.4 < x.value < -0.7
+        if -4 < x.value < -0.25
         else f"energies of near frames differ by {x.value:.3g} times what their forces say: "
-        "are energies in eV and forces in eV/Å?"
+        f"are energies in eV and forces in eV/Å?{_hint(x.value)}"
+    ),
+    "spread": lambda x: (
+        f"energies of one composition differ by up to {x.value:.4g} eV/atom, which no force tells of, as in "
+        f"{_where(x)}: they may be in meV"
     ),
     "twice": lambda x: (
         f"the same structure with energies that differ by {x.value:.3g} eV/atom: {_where(x)}"
     ),
 }
+
+
+def _hint(ratio: float) -> str:
+    """The units that make such a ratio of energies to forces, if any do."""
+    near = [unit for unit, value in UNITS.items() if 1 / 1.3 < abs(ratio) / value < 1.3]
+    return f" ({' or '.join(near)} would do that)" if near else ""
 
 
 def _where(x: Suspicion) -> str:
