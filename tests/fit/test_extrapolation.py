@@ -124,7 +124,7 @@ def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
     assert all(f'<section id="{x}">' in page.read_text() for x in ("grades", "calibration"))
     bare = call("fit", spec, *options, "--no-extrapolation", "--no-repulsion")
     assert bare.exit_code == 0
-    assert "warning: the dimer Si-O falls to -" in bare.stderr
+    assert "warning: the dimer O-O falls to -" in bare.stderr
     refused = call("eval", model, few, "--extrapolation")
     assert refused.exit_code == 2 and "no extrapolation grades" in refused.stderr
     shown = " ".join(call("info", model).stdout.split())
