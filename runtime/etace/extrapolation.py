@@ -33,20 +33,28 @@ TINY = 1e-12  # of the largest basis function: what is smaller is rounding
 UNSEEN = 1e-6  # of the largest singular value: directions that no atom of the training data has
 
 
-def learned(model: Model, structures: Sequence[Any]) -> np.ndarray:
-    """L over the largest |b_i L|, of each species: [species, F, F]. structures: `ase.Atoms`, those that
-    were fitted; L is 0 of a species that is not in them."""
+def learned(model: Model, structures: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """(L over the largest |b_i L|, of each species: [species, F, F]; the grades of the structures themselves).
+
+    structures: `ase.Atoms`, those that were fitted; L is 0 of a species that is not in them.
+    """
     n, F = model.potential.site_columns.shape
     grams, largest = np.zeros((n, F, F)), np.zeros(n)
-    structures = [structures[k] for k in densest_first(structures)]
+    order = densest_first(structures)
+    structures = [structures[k] for k in order]
     for species, B, _ in bases(model, structures):
         for z in np.unique(species):
             own = B[species == z]
             grams[z] += own.T @ own
     L = np.array([_root_of_inverse(gram) for gram in grams])
-    for species, B, _ in bases(model, structures):
-        np.maximum.at(largest, species, _lengths(species, B, L))
-    return L / np.where(largest > 0, largest, 1.0)[:, None, None]
+    lengths: list[tuple[np.ndarray, np.ndarray]] = []
+    for species, B, ends in bases(model, structures):
+        own = _lengths(species, B, L)
+        np.maximum.at(largest, species, own)
+        lengths += zip(np.split(species, ends[:-1]), np.split(own, ends[:-1]), strict=True)
+    largest = np.where(largest > 0, largest, 1.0)
+    found = {k: own / largest[species] for k, (species, own) in zip(order, lengths, strict=True)}
+    return L / largest[:, None, None], [found[k] for k in range(len(found))]
 
 
 def grades(model: Model, L: np.ndarray, structures: Iterable[Any]) -> Iterator[np.ndarray]:

@@ -138,6 +138,16 @@ def test_wrong_commands_are_answered_in_words(args, code, word):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    "args",
+    [("run", "NO", FRAMES), ("eval", "NO", FRAMES), ("info", "NO"), ("plot", "dimers", "NO"), ("plot", "graph", "NO")],
+)  # fmt: skip
+def test_a_model_file_that_is_not_there_is_said_once(args):
+    done = invoke(*("nowhere.safetensors" if a == "NO" else a for a in args))
+    assert done.exit_code == 2
+    assert done.stderr == "etace: nowhere.safetensors: no such file\n"
+
+
 def test_run_prints_energies_and_writes_them(tmp_path):
     out = tmp_path / "out.xyz"
     result = etace("run", MODEL, FRAMES, "-o", out)
@@ -194,6 +204,16 @@ def test_several_models_need_a_choice(wrong):
     assert result.exit_code == 2
     assert "si_o, many_body, pair_only" in result.output
     assert invoke("run", SPECS / "si_o.etace", FRAMES, "--model", "V").exit_code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("args", [("data", FRAMES), ("info", MODEL), ("explain", "E301")])
+def test_an_output_that_is_full_is_said_in_a_line(args):
+    call = [sys.executable, "-m", "etacec", *map(str, args)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr == "etace: cannot write the output: no space left on device\n"
 
 
 def test_a_cache_that_cannot_be_used_is_no_trouble(tmp_path):

@@ -182,6 +182,35 @@ def test_other_units_and_signs_are_suspected(sound, change, kind, low, high):
     assert low < found[kind].value < high
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"energy": 1000.0}, "(energies in meV would do that)"),
+        ({"energy": 1 / 27.2114}, "(energies in Hartree would do that)"),
+        ({"forces": 1 / 51.422}, "(forces in Hartree/bohr would do that)"),
+        ({"forces": -1.0}, "gradients, of the wrong sign"),
+    ],
+)
+def test_four_frames_tell_units_and_signs(sound, change, said):
+    for frames in (sound[:4], sound[10:14]):
+        found = warnings(Dataset(tuple(scaled(s, **change) for s in frames), ()))
+        assert any(said in w for w in found) if said else found == []
+
+
+def test_frames_far_apart_tell_energies_in_meV_by_their_spread():
+    def crystal(a, energy):
+        atoms = bulk("Cu", a=a, cubic=True)
+        return Labelled(atoms, energy, np.zeros((4, 3)), None, source=f"{a}.xyz:0")
+
+    sizes = ((3.4, -14.1), (3.6, -14.9), (4.4, -11.0))
+    assert kinds([crystal(a, e) for a, e in sizes]) == {}
+    found = kinds([crystal(a, 1000 * e) for a, e in sizes])
+    assert list(found) == ["spread"]
+    assert found["spread"].value == pytest.approx(3900 / 4)
+    assert found["spread"].sources[0] == "4.4.xyz:0"
+
+
 def test_atoms_in_one_place_and_flat_cells_are_named(sound):
     same = Labelled(Atoms("Cu2", [[0, 0, 0], [0, 0, 0]]), None, None, None, source="same.xyz:0")
     near = Labelled(Atoms("H2", [[0, 0, 0], [0.2, 0, 0]]), None, None, None, source="near.xyz:0")
@@ -253,6 +282,27 @@ def test_the_picture_is_written_whole_and_is_the_same_again(file, tmp_path, name
     assert invoke(file, "--plot", tmp_path / name).exit_code == 0
     assert (tmp_path / name).read_bytes() == first
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_the_picture_has_no_panel_for_what_is_not_there(file, tmp_path):
+    pytest.importorskip("matplotlib")
+    from ase.io import read as frames_of
+    from ase.io import write
+
+    titles = {"energy": "Energy of each structure", "forces": "Forces on atoms", "": "of each pair"}
+    far = tmp_path / "far.xyz"
+    frames = frames_of(file, ":3")
+    for atoms in frames:
+        atoms.set_cell(4 * atoms.cell, scale_atoms=True)
+    write(far, frames)
+    for path, kinds in ((file, ("energy", "")), (file, ("forces", "")), (file, ("",)),
+                        (far, ("energy", "forces"))):  # fmt: skip
+        without = [f"--no-{kind}" for kind in ("energy", "forces") if kind not in kinds]
+        done = invoke(path, *without, "--no-virial", "--plot", tmp_path / "a.svg")
+        assert done.exit_code == 0, done.output
+        shown = (tmp_path / "a.svg").read_text()
+        assert {kind for kind, title in titles.items() if f"<!-- {title}" in shown or
+                f"{title}, shortest marked" in shown} == set(kinds)  # fmt: skip
 
 
 @pytest.mark.parametrize(

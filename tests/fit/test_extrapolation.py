@@ -1,5 +1,6 @@
 """Extrapolation grades: what they are, and what they are good for."""
 
+import json
 from pathlib import Path
 
 import etace
@@ -28,7 +29,11 @@ def fitted(tmp_path_factory):
     path.write_text(SPEC)
     model = etace.load(path)
     frames = read_frames(TRAIN, ":12")
-    model.set_extrapolation(learned(model, frames))
+    L, grades = learned(model, frames)
+    model.set_extrapolation(L)
+    np.testing.assert_allclose(  # in the order of the structures, whatever that of the work was
+        np.concatenate(grades), np.concatenate(list(model.extrapolation_grades(frames))), rtol=1e-9
+    )
     return model, frames
 
 
@@ -97,13 +102,33 @@ def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
         return CliRunner().invoke(app, [str(a) for a in arguments])
 
     options = ("--train", few, "--test", few, "--no-virial", "--no-report", "-o", model)
-    done = call("fit", spec, *options)
+    done = call("fit", spec, *options, "--committee", 4, "--calibrate", "--seed", 3)
     assert done.exit_code == 0 and "extrapolation grade of the test set: at most 1;" in done.stderr
+    facts = json.loads(call("info", model, "--json").stdout)
+    assert (facts["committee"], facts["extrapolation"], facts["card"]["seed"]) == (4, True, 3)
+    assert facts["card"]["extrapolation_grades"] is True
+    scale = facts["card"]["committee"]["scale"]
+    shown = " ".join(call("info", model).stdout.split())
+    assert f"committee 4 members, spread scaled by {scale:.4g} to the errors" in shown
+    assert f"settings, sha256 {facts['card']['settings_sha256']}" in shown
+    assert "{" not in shown and "written by etace" in shown
     ran = call("run", model, few, "--extrapolation", "-o", out)
     assert ran.exit_code == 0 and "max grade" in ran.stdout, ran.stderr
     grades = read_frames(out, ":")[0].arrays["extrapolation_grade"]
     assert grades.min() > 0 and grades.max() <= 1.001
-    assert call("fit", spec, *options, "--no-extrapolation").exit_code == 0
+    page = tmp_path / "page.html"
+    judged = call("eval", model, few, "--extrapolation", "-o", page)
+    assert judged.exit_code == 0, judged.stderr
+    assert "committee, forces: 68 % within 1 sd (68 % expected), " in judged.stdout
+    assert "extrapolation grade: at most 1; " in judged.stdout
+    assert all(f'<section id="{x}">' in page.read_text() for x in ("grades", "calibration"))
+    bare = call("fit", spec, *options, "--no-extrapolation", "--no-repulsion")
+    assert bare.exit_code == 0
+    assert "warning: the dimer O-O falls to -" in bare.stderr
+    refused = call("eval", model, few, "--extrapolation")
+    assert refused.exit_code == 2 and "no extrapolation grades" in refused.stderr
+    shown = " ".join(call("info", model).stdout.split())
+    assert "committee none extrapolation grades none" in shown and "members" not in shown
     refused = call("run", model, few, "--extrapolation")
     assert refused.exit_code == 1 and "no extrapolation grades" in refused.stderr
     assert not refused.stdout

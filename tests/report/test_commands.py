@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import etace
@@ -155,7 +156,10 @@ def test_eval_prints_and_writes_what_compare_says(model, tmp_path):
 def test_eval_takes_keys_and_names_what_is_wrong(small, tmp_path):
     frames = read(FRAMES, index=":2", format="extxyz")
     for k, atoms in enumerate(frames):
-        atoms.info = {"dft": atoms.get_potential_energy(), "kind": f"kind{k}"}
+        atoms.info = {
+            "dft": atoms.get_potential_energy(),
+            "kind": f"a rather long config type, number {k}",
+        }
         atoms.arrays["dft_forces"] = atoms.get_forces()
         atoms.calc = None
     path = tmp_path / "renamed.xyz"
@@ -163,7 +167,10 @@ def test_eval_takes_keys_and_names_what_is_wrong(small, tmp_path):
     given = ("--energy-key", "dft", "--forces-key", "dft_forces", "--group-key", "kind")
     result = invoke("eval", small, path, *given)
     assert result.exit_code == 0, result.output
-    assert "kind1" in result.output
+    assert "a rather long config type, number 1" in result.output
+    assert "; 1 structure, " not in result.output and "2 structures, 30 atoms;" in result.output
+    one = invoke("eval", small, f"{path}@0:1", *given)
+    assert "1 structure, 15 atoms;" in one.output
     assert invoke("eval", small, path).exit_code == 1
     assert invoke("eval", small, FRAMES, "-o", "report.pdf").exit_code == 2
     assert invoke("eval", small, "no such.xyz").exit_code == 2
@@ -186,6 +193,26 @@ def test_plot_writes_the_picture(what, suffix, start, tmp_path):
     assert result.exit_code == 0, result.output
     assert out.read_bytes().startswith(start)
     assert os.listdir(tmp_path) == [out.name]
+
+
+def test_the_graph_of_a_fitted_model_shows_what_it_has(tmp_path):
+    path = tmp_path / "m.etace"
+    path.write_text(
+        "etace 1\nspecies Si, O\nlearnable onebody E0 { Si = -0.8 eV, O = -1.0 eV }\n"
+        "use linear_ace as ace { max_order = 2, max_level = 5, max_l = 4, cutoff = 4.5 Å }\n"
+        "zbl core { }\nmodel m = core + E0 + ace.two_body + ace.many_body\n"
+    )
+    model = etace.load(path)
+    model.set_linear_parameters(np.arange(model.length_basis) / 4)
+    model.save(tmp_path / "m.safetensors")
+    energies = model.params["E0"]["energies"]
+    invoke("plot", "graph", tmp_path / "m.safetensors", "-o", tmp_path / "g.svg")
+    shown = (tmp_path / "g.svg").read_text()
+    assert f">learnable {energies[0]:g}, {energies[1]:g} eV<" in shown
+    assert "learnable(zeros)" not in shown and "learnable(from the file)" in shown
+    assert "l ≤ 4; only l ≤ 1 needed<" in shown
+    (core,) = re.findall(r">(ZBL repulsion[^<]*)<", shown)
+    assert re.fullmatch(r"ZBL repulsion, 0 beyond [\d.]+ to [\d.]+ Å", core)
 
 
 def test_plot_takes_specs_and_names_what_is_wrong(tmp_path):
@@ -228,8 +255,10 @@ def test_radials_are_those_of_the_generated_module(model):
     found = {(f.name, f.bond): f for f in radials(model, points=7)}
     assert {name for name, _ in found} == {"R", "R2"}
     f = found["R", "O ← Si"]
-    assert f.values.shape == (7, 37)
-    assert f.channels[:2] == ((1, 0), (1, 1))
+    read = model.module.B_POOL.used  # of the 37 channels some are in no function
+    assert f.values.shape == (7, len(read))
+    assert f.channels == tuple(model.module.R_CHANNELS[k] for k in read)
+    assert found["R2", "Si-Si"].channels == model.module.R2_CHANNELS
     assert np.abs(f.values[-1]).max() < 1e-9
     assert not np.allclose(f.values, found["R", "Si ← O"].values)
     R2 = found["R2", "Si-Si"].values

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from etace.errors import EtaceError
+from etace.fit.calibration import coverage
 from etace.fit.tables import Comparison, table
-from etace.report import Calibration, Report, errors, figures, page, style, terminal
+from etace.report import Report, errors, figures, page, style, terminal
+from etace.report.curves import threshold
 from etace.report.dimers import Dimer, holes
 from rich.console import Console
 
@@ -36,7 +38,6 @@ def dimer(pair=("Si", "O"), wall=1.0):
 @pytest.fixture(scope="module")
 def report():
     rng = np.random.default_rng(0)
-    x = np.linspace(0.1, 0.9, 9)
     names = ["bulk"] * 12 + ["surface"] * 5 + [HOSTILE]
     names_of = [SimpleNamespace(block=b) for b in ["V2"] * 10 + ["V"] * 20]
     return Report(
@@ -49,7 +50,11 @@ def report():
         c=np.r_[3.0, rng.normal(size=29) / np.geomspace(1, 1e4, 29)],
         prior_scale=1.5,
         dimers=[dimer()],
-        calibration=Calibration(x, {"energy": x**1.2}),
+        calibration=[coverage("energy", [rng.normal(size=400)], [np.full(400, 0.5)])],
+        grades={
+            "train": {"bulk": np.linspace(0.1, 1, 50), HOSTILE: np.ones(3)},
+            "test": {"bulk": np.array([0.5, 0.9, 1.5, 12.0]), "odd": np.array([np.inf])},
+        },
         seconds={"rows and QR": 2.0, HOSTILE: 0.1},
         notes={"rank": 30.0},
         settings_text=f'prior = "{HOSTILE}"',
@@ -103,7 +108,7 @@ def test_names_from_the_data_are_text_and_nothing_else(text):
 def test_the_page_has_every_section_and_its_ids_are_unique(text):
     ids = [a["id"] for _, a in Tags(text).found if "id" in a]
     assert len(ids) == len(set(ids))
-    names = "card errors-table parity errors forces dimers spectrum calibration time settings spec"
+    names = "card errors-table parity errors forces dimers spectrum grades calibration solution time settings spec"
     assert set(names.split()) <= set(ids)
     links = [a["href"][1:] for t, a in Tags(text).found if t == "a"]
     assert set(links) <= set(ids)
@@ -116,6 +121,30 @@ def test_what_is_not_there_has_no_section():
     assert ids == {"errors-table", "parity", "errors", "forces"}
     assert "virial, " not in bare
     assert page(Report("empty")).count("<section") == 0
+
+
+def cells(text, section, row):
+    """What stands in a row of the table of a section."""
+    own = text[text.index(f'<section id="{section}">') :]
+    line = re.search(rf"<tr[^>]*><th>{row}</th>(.*?)</tr>", own).group(1)
+    return re.findall(r"<td[^>]*>(.*?)</td>", line)
+
+
+def test_the_solution_has_its_own_section(text):
+    assert cells(text, "solution", "rank") == ["30"]
+    assert (
+        "rank"
+        not in text[text.index('<section id="time">') : text.index('<section id="settings">')]
+    )
+
+
+def test_grades_and_coverage_are_counted_below_their_figures(text, report):
+    assert cells(text, "grades", "bulk") == ["50", "0", "1", "4", "2", "12"]
+    assert cells(text, "grades", "odd") == ["–", "–", "–", "1", "1", "inf"]
+    assert cells(text, "grades", "all") == ["53", "0", "1", "5", "3", "inf"]
+    count, one, two, verdict = cells(text, "calibration", "energy")
+    assert (count, verdict) == ("400", report.calibration[0].verdict) and "off" in verdict
+    assert 30 < float(one.split()[0]) < 46 and 60 < float(two.split()[0]) < 76
 
 
 def test_the_same_report_gives_the_same_page(report, text):
@@ -162,7 +191,24 @@ def test_many_config_types_share_a_colour():
 def test_a_dimer_without_a_wall_is_named():
     assert holes([dimer()]) == []
     (text,) = holes([dimer(wall=-1.0)])
-    assert text.startswith("Si-O falls to ")
+    assert text.startswith("the dimer Si-O falls to -")
+    body = page(Report("hole", dimers=[dimer(wall=-1.0)]))
+    assert f'<ul class="warnings"><li>{text}</li></ul>' in body
+
+
+def test_the_axis_of_a_dimer_suits_its_well_and_no_tail():
+    r = np.linspace(0.3, 5.5, 240)
+
+    def of(energy, data=None):
+        return threshold(Dimer(("Si", "O"), r, energy, 5.5, data))
+
+    well = -3.1 * np.exp(-((r - 2.5) ** 2))
+    assert of(50 * np.exp(-3 * r) + well) == of(well, (2.0, 5.4)) == 5
+    assert of(-0.012 * np.exp(-((r - 3.7) ** 2)), (3.0, 5.4)) == 0.02
+    for tail in (0 * r, np.where(r < 2, 50 / r, 0), 50 * np.exp(-5 * r), -1e-12 / r):
+        assert of(tail) == of(tail, (2.2, 5.4)) == 0.1
+    flat = figures.drawn(Report("flat", dimers=[Dimer(("Si", "O"), r, 0 * r, 5.5)]))
+    assert "0.001" not in flat[0].svg
 
 
 def test_the_terminal_shows_train_and_test_side_by_side(report):

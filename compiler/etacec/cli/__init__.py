@@ -1,6 +1,6 @@
 """The command `etace`: one short file per subcommand; parsing and exit codes only.
 
-Exit codes: 0 clean, 1 the file is invalid, 2 the command is.
+Exit codes: 0 clean, 1 the file is invalid or the output cannot be written, 2 the command is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import typer
 
 from etacec.cli import check, compile, data, evaluate, explain, fit, info, plot, prune, run, show
-from etacec.cli.common import stop_once
+from etacec.cli.common import drop_output, stop_once
 
 app = typer.Typer(
     name="etace",
@@ -55,9 +55,18 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not under nohup
         signal.signal(signal.SIGINT, stop_once)
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what fails, fails now and not when Python ends
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        drop_output()
+        what = error.filename or "cannot write the output"
+        typer.echo(f"etace: {what}: {(error.strerror or str(error)).lower()}", err=True)
+        sys.exit(1)

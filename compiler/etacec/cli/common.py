@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from etacec.pipeline import Compilation
+
+ENDLESS = 10_000  # columns: more than any line has
 
 SpecPath = Annotated[
     Path, typer.Argument(metavar="SPEC", help="An .etace file.", show_default=False)
@@ -118,6 +123,20 @@ def report(diagnostics: Any, sources: Any, as_json: bool = False) -> None:
                 "warning[", "\033[33;1mwarning\033[0m["
             )
         typer.echo(text, err=True)
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, or as they need where there is none to read them."""
+    from rich.console import Console
+
+    found = Console()
+    return found if found.is_terminal else Console(width=ENDLESS)
+
+
+def drop_output() -> None:
+    """What is left of the output goes nowhere: it could not be written, and Python would try again at its end."""
+    with suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from etacec.cli.common import (
     AnyPath,
     Define,
     ModelOption,
+    console,
     exit_code,
     fail,
     overrides,
@@ -38,6 +39,10 @@ def command(
     params: Annotated[
         Path | None, typer.Option("--params", help="A model file to take parameters from.")
     ] = None,
+    extrapolation: Annotated[
+        bool,
+        typer.Option("--extrapolation", help="How far the atoms are from the fit's training data."),
+    ] = False,
     energy: Annotated[bool, typer.Option(help="Compare energies.")] = True,
     forces: Annotated[bool, typer.Option(help="Compare forces.")] = True,
     virial: Annotated[bool, typer.Option(help="Compare virials.")] = True,
@@ -79,9 +84,11 @@ def command(
         loaded = load(
             path, model, params=params, overrides=overrides(define), cores=cores,
         )  # fmt: skip
-        _evaluate(loaded, data, keys, kinds, output, as_json)
+        if extrapolation:
+            loaded.extrapolation_grades([])  # to say so now that it has none
+        _evaluate(loaded, data, keys, kinds, extrapolation, output, as_json)
     except EtaceError as error:
-        fail(str(error), exit_code(error))
+        fail(str(error), exit_code(error) if path.exists() else 2)
 
 
 def _evaluate(
@@ -89,16 +96,18 @@ def _evaluate(
     files: list[str],
     keys: dict[str, str | None],
     kinds: list[str],
+    extrapolation: bool,
     output: Path | None,
     as_json: Path | None,
 ) -> None:
     import time
 
     from etace.data import Keys, read
+    from etace.fit.calibration import judge
     from etace.fit.tables import compare
-    from etace.report import errors
+    from etace.report import Report, errors
+    from etace.report.grades import by_group, sentence
     from etace.report.terminal import error_table, plain
-    from rich.console import Console
 
     begun = time.perf_counter()
     data = read(files, Keys(**keys), kinds)
@@ -107,8 +116,18 @@ def _evaluate(
         typer.echo(plain(str(found)), err=True)
     begun = time.perf_counter()
     compared = compare(model, data.structures)
+    covered = [] if model.committee is None else judge(model, data.structures)
     seconds["evaluate"] = time.perf_counter() - begun
-    Console(soft_wrap=True).print(error_table({"data": compared}), highlight=False)
+    console().print(error_table({"data": compared}), highlight=False)
+    for c in covered:
+        typer.echo(f"committee, {c}")
+    grades = {}
+    if extrapolation:
+        begun = time.perf_counter()
+        own = model.extrapolation_grades([s.atoms for s in data.structures])
+        grades = {"test": by_group(data.structures, own)}
+        seconds["extrapolation"] = time.perf_counter() - begun
+        typer.echo(f"extrapolation grade: {sentence(grades['test'])}")
     if as_json is not None:
         rows = [
             {k: v for k, v in row.items() if k != "set"} for row in errors.as_json({"": compared})
@@ -116,27 +135,40 @@ def _evaluate(
         write(as_json, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
         typer.echo(f"written: {as_json}")
     if output is not None:
-        write(output, _page(model, data, files, compared, seconds))
+        report = Report(
+            title=f"{model.name} on {', '.join(f.file for f in data.found)}",
+            model=model,
+            test=compared,
+            calibration=covered,
+            grades=grades,
+            seconds=seconds,
+        )
+        write(output, _page(report, data, files))
         typer.echo(f"written: {output}")
 
 
-def _page(model: Any, data: Any, files: list[str], compared: Any, seconds: dict[str, float]) -> str:
-    from etace.report import Report, page
-    from etace.report.card import card
-    from etace.report.dimers import dimers, ranges
+def _page(report: Any, data: Any, files: list[str]) -> str:
+    """The page of a report to which card, dimers and spec are added."""
+    from dataclasses import replace
 
+    from etace.report import page
+    from etace.report.card import card
+    from etace.report.dimers import dimers, holes, ranges
+
+    model = report.model
     curves = dimers(model, ranges(model, [s.atoms for s in data.structures]))
+    for text in holes(curves):
+        typer.echo(f"warning: {text}", err=True)
     texts = model.origin["sources"]
     found = model.card or {**card(model), "date": None}  # of a fit nobody told of
-    tested = card(model, test=compared, test_files=files, test_digest=data.digest)["data"]["test"]
+    tested = card(model, test=report.test, test_files=files, test_digest=data.digest)["data"][
+        "test"
+    ]
     return page(
-        Report(
-            title=f"{model.name} on {', '.join(f.file for f in data.found)}",
-            model=model,
+        replace(
+            report,
             card={**found, "data": {**found.get("data", {}), "evaluated": tested}},
-            test=compared,
             dimers=curves,
-            seconds=seconds,
             spec_text=texts[model.origin["root"]],
         )
     )

@@ -16,6 +16,8 @@ import typer
 from etacec.cli.common import (
     Define,
     ModelOption,
+    console,
+    drop_output,
     exit_code,
     fail,
     overrides,
@@ -235,8 +237,8 @@ def _fit(
     from etace.fit.progress import Progress
     from etace.fit.settings import beside
     from etace.report.terminal import error_table
-    from rich.console import Console
 
+    words = ["etace", *sys.argv[1:]]
     folder = Path(settings.output).parent
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
@@ -250,13 +252,16 @@ def _fit(
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
             outcome = run(settings, progress, cores, scheduler)
-            files = list(write_outcome(outcome, settings, progress, begun, report, sys.argv[1:]))
+            files = list(write_outcome(outcome, settings, progress, begun, report, words))
             took = time.perf_counter() - begun
         sets = {"train": outcome.train, "test": outcome.test}
         found = {name: own for name, own in sets.items() if own}
-        with suppress(OSError):  # a closed or full output is no reason to fail: the files are there
-            Console(soft_wrap=True).print(error_table(found), highlight=False)
-            sys.stdout.flush()
+        try:
+            console().print(error_table(found), highlight=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:  # a full or closed output is no reason to fail: the files are there
+            drop_output()
         typer.echo(f"written: {', '.join(files)} in {took:.1f} s", err=True)
     except KeyboardInterrupt:
         kept = beside(settings.output, ".checkpoint")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etacec.cli.common import AnyPath, Define, compiled, fail
+from etacec.cli.common import AnyPath, Define, compiled, console, fail
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def command(
@@ -50,7 +53,7 @@ def _of_model(path: Any) -> dict[str, Any]:
     try:
         tensors, metadata = read_model(path)
     except EtaceError as error:
-        fail(str(error), 1)
+        fail(str(error), 1 if path.exists() else 2)
     return {
         "name": metadata.get("model"),
         "sha256": metadata.get("spec_sha256"),
@@ -60,25 +63,27 @@ def _of_model(path: Any) -> dict[str, Any]:
         "versions": metadata.get("versions"),
         "overrides": metadata.get("overrides"),
         "linear_parameters": len(metadata.get("linear_parameters", [])),
+        "committee": len(tensors["committee"]) if "committee" in tensors else None,
+        "extrapolation": "extrapolation" in tensors,
         "tensors": {name: list(array.shape) for name, array in sorted(tensors.items())},
         "card": metadata.get("card"),
     }
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from rich.console import Console
+    out = console()
+    out.print(f"{facts['name']}: {', '.join(facts['species'] or [])}", style="bold", markup=False)
+    cutoffs = ", ".join(f"{k} {v:g} Å" for k, v in facts["cutoffs"].items() if v is not None)
+    out.print(f"cutoffs: {cutoffs}", highlight=False)
+    if "blocks" in facts:
+        _blocks(out, facts)
+    else:
+        _file(out, facts)
+
+
+def _blocks(out: Console, facts: dict[str, Any]) -> None:
     from rich.table import Table
 
-    console = Console()
-    console.print(f"[bold]{facts['name']}[/]: {', '.join(facts['species'] or [])}", highlight=False)
-    cutoffs = ", ".join(f"{k} {v:g} Å" for k, v in facts["cutoffs"].items())
-    console.print(f"cutoffs: {cutoffs}", highlight=False)
-    if "blocks" not in facts:
-        for key in ("dtype", "linear_parameters", "overrides", "versions", "tensors"):
-            console.print(f"{key}: {facts[key]}", highlight=False, markup=False)
-        if isinstance(facts["card"], dict):
-            _card(console, facts["card"])
-        return
     table = Table("", "kind", "functions", "linear parameters", "other parameters", box=None)
     for name, row in facts["models"].items():
         table.add_row(
@@ -97,25 +102,61 @@ def _print(facts: dict[str, Any]) -> None:
             str(row["linear_parameters"]),
             str(row["other_parameters"]),
         )
-    console.print(table)
+    out.print(table)
     for line in facts["smoothness"]:
-        console.print(line, highlight=False, markup=False)
+        out.print(line, highlight=False, markup=False)
 
 
-def _card(console: Any, card: dict[str, Any]) -> None:
+def _file(out: Console, facts: dict[str, Any]) -> None:
+    """What a model file holds, then its card."""
+    members = facts["committee"]
+    _pairs(
+        out,
+        [
+            ("numbers", str(facts["dtype"])),
+            ("linear parameters", str(facts["linear_parameters"])),
+            ("committee", "none" if members is None else f"{members} members"),
+            ("extrapolation grades", "yes" if facts["extrapolation"] else "none"),
+            ("params set by -D", _named(facts["overrides"])),
+            ("written by", _named(facts["versions"])),
+        ],
+    )
+    out.print("tensors:", style="bold")
+    shapes = {k: " × ".join(map(str, shape)) for k, shape in facts["tensors"].items()}
+    _pairs(out, list(shapes.items()))
+    if isinstance(facts["card"], dict):
+        _card(out, facts["card"])
+
+
+def _card(out: Console, card: dict[str, Any]) -> None:
     """How the parameters were found. A file may say anything: nothing is taken for granted."""
     from etace.report.card import lines
-    from etace.report.terminal import error_table_of, plain
+    from etace.report.terminal import error_table_of
+
+    out.print("card:", style="bold")
+    _pairs(out, lines(card))
+    errors = error_table_of(card.get("errors"))
+    if errors is not None:
+        out.print("errors:", style="bold")
+        out.print(errors)
+
+
+def _named(found: Any) -> str:
+    """A dict, as a file should have it, in words."""
+    if not isinstance(found, dict):
+        return str(found)
+    return ", ".join(f"{k} {v}" for k, v in found.items()) or "none"
+
+
+def _pairs(out: Console, found: list[tuple[str, str]]) -> None:
+    """Names beside their texts, of which nothing is cut off; names and texts come from a file."""
+    from etace.report.terminal import plain
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("", "", box=None, show_header=False, pad_edge=False, title_justify="left")
-    for name, text in lines(card):
-        table.add_row(
-            Text(plain(name), style="bold"), Text("\n".join(map(plain, text.split("\n"))))
-        )
-    console.print("card:", style="bold")
-    console.print(table)
-    errors = error_table_of(card.get("errors"))
-    if errors is not None:
-        console.print(errors)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, text in found:
+        table.add_row(Text(plain(name)), Text("\n".join(map(plain, text.split("\n")))))
+    out.print(table)

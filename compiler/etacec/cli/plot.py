@@ -87,7 +87,7 @@ def _curves(what: str, model: Any, format: str) -> bytes:
         if not found:
             raise RequestError(f"`{model.name}` has no bonds")
         for text in holes(found):
-            typer.echo(f"note: {text}", err=True)
+            typer.echo(f"warning: {text}", err=True)
         return style.saved(curves.dimer_figure(found), format)
 
 
@@ -97,7 +97,7 @@ def _graph(path: Path, define: list[str] | None, format: str) -> bytes:
     if path.suffix == ".safetensors":
         if define:
             fail("a model file is complete: its params cannot be overridden", 2)
-        graph = _carried(path).graph
+        graph = _carried(path)
     else:
         graph = compiled(path, define).graph
     if format == "svg":
@@ -106,8 +106,25 @@ def _graph(path: Path, define: list[str] | None, format: str) -> bytes:
 
 
 def _carried(path: Path) -> Any:
-    """What a model file's own texts compile to."""
+    """The graph that a model file's own texts compile to, its parameters those of the file."""
+    from dataclasses import replace
+    from fractions import Fraction
+
     from etace.io.model_file import read_model
     from etace.model import compilation
 
-    return compilation(*read_model(path), str(path))
+    from etacec.ir import nodes as op
+    from etacec.model.spec import CARRIED
+
+    tensors, metadata = read_model(path)
+
+    def set_by_the_file(node: str, o: op.Op) -> op.Op:
+        match o:
+            case op.Readout() | op.SelectLinear() if o.weights.learnable:
+                return replace(o, weights=replace(o.weights, init=CARRIED))
+            case op.SelectConstant() if o.learnable:
+                energies = tensors.get(f"params/{node}/energies", ())
+                return replace(o, energies=tuple(Fraction(float(e)) for e in energies))
+        return o
+
+    return compilation(tensors, metadata, str(path)).graph.mapped(set_by_the_file)

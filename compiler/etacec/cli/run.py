@@ -17,6 +17,7 @@ from etacec.cli.common import (
     Define,
     DTypeOption,
     ModelOption,
+    console,
     dtype_of,
     exit_code,
     fail,
@@ -226,7 +227,6 @@ def _table(
     more: list[dict[str, Any]],
 ) -> None:
     import numpy as np
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -243,13 +243,11 @@ def _table(
             "-" if p is None else f"{p:.4f}",
             *(COLUMNS[kind][1](value, len(atoms)) for kind, value in own.items()),
         )  # fmt: skip
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=1000)  # a file has no edge
-    console.print(table, highlight=False)
+    out = console()
+    out.print(table, highlight=False)
     if len(frames) > SHOWN:
         per_atom = np.array([r.energy / len(a) for a, r in zip(frames, results, strict=True)])
-        console.print(
+        out.print(
             f"... and {len(frames) - SHOWN} more; E/atom of all {len(frames)}: "
             f"{per_atom.min():.6f} to {per_atom.max():.6f} eV (-o FILE writes all)",
             highlight=False,

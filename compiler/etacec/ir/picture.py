@@ -140,17 +140,24 @@ def short(o: op.Op) -> str:
     """What fits into a box; the whole is in its tooltip."""
     match o:
         case op.SelectLinear():
-            return f"{len(o.channels)} channels, {len(o.kept)} needed"
+            return f"{len(o.channels)} channels{_only(len(o.kept), len(o.channels))}"
         case op.Harmonics():
-            return f"{o.kind}, l ≤ {o.lmax}, {o.used} needed"
+            return f"{o.kind}, l ≤ {o.lmax}{_only(o.used, o.lmax, 'l ≤ ')}"
         case op.Pool(factors):
             return f"Σ over neighbours: {sum(2 * l + 1 for _, l in factors)} functions"
         case op.Products():
             return f"{len(o.blocks)} products, {len(o.couplings)} couplings"
         case op.Readout():
             return f"W[{o.functions}; Z], {o.weights}"
+        case op.Zbl():
+            ends = sorted({f"{float(x):.3g}" for x in o.outer}, key=float)
+            return f"ZBL repulsion, 0 beyond {' to '.join(dict.fromkeys((ends[0], ends[-1])))} Å"
     what = describe(o)
     return what if len(what) <= 36 else what[:35] + "…"
+
+
+def _only(needed: int, there: int, what: str = "") -> str:
+    return "" if needed == there else f"; only {what}{needed} needed"
 
 
 def _box(node: str, o: op.Op, x: float, y: float) -> list[str]:

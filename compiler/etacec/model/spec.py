@@ -41,9 +41,15 @@ class Polynomials:
         return f"{self.kind}({self.count}{extra})"
 
 
+CARRIED = "from the file"
+
+
 @dataclass(frozen=True)
 class Weights:
-    """`init`: zeros, glorot_normal, one_hot, normal or load; `scale`: standard deviation of normal."""
+    """`init`: zeros, glorot_normal, one_hot, normal or load; `scale`: standard deviation of normal.
+
+    In the picture of a model file `init` is `CARRIED`.
+    """
 
     learnable: bool
     init: str

@@ -24,21 +24,26 @@ STYLE: Any = {
 
 
 def draw(dataset: Dataset, census: Census, path: Path) -> None:
-    """path: .png, .svg or .pdf; the same data give the same picture"""
+    """path: .png, .svg or .pdf; the same data give the same picture, which has a panel for what there is"""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
         groups, pairs = dataset.groups[:MOST], census.rdf[:MOST]
-        heights = [max(2.6, 0.34 * len(groups) + 1.2), max(2.4, 0.62 * len(pairs) + 1.0)]
+        labels = {"energy": _energies, "forces": _forces}
+        panels = [panel for kind, panel in labels.items() if census.labels[kind]]
+        heights = [max(2.6, 0.34 * len(groups) + 1.2)] if panels else []
+        if pairs or not panels:
+            heights.append(max(2.4, 0.62 * len(pairs) + 1.0))
         figure = Figure(figsize=(9.5, sum(heights) + 0.4), layout="constrained")
         FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(2, 2, height_ratios=heights)
+        grid = figure.add_gridspec(len(heights), max(len(panels), 1), height_ratios=heights)
         colours = {g: COLOURS[k % len(COLOURS)] for k, g in enumerate(groups)}
-        _energies(figure.add_subplot(grid[0, 0]), dataset, colours)
-        _forces(figure.add_subplot(grid[0, 1]), dataset, colours)
-        _distances(figure, grid[1, :], census)
+        for k, panel in enumerate(panels):
+            panel(figure.add_subplot(grid[0, k]), dataset, colours)
+        if pairs or not panels:
+            _distances(figure, grid[-1, :], census)
         meta = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
         drawn = BytesIO()  # writers of formats do not all take a full disk well
         figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=meta[path.suffix])
@@ -77,9 +82,6 @@ def _forces(axis: Any, dataset: Dataset, colours: dict[str, str]) -> None:
     for name in colours:
         found = [forces_of_atoms(s) for s in dataset.structures if s.group == name]
         by_group.append(np.concatenate([np.zeros(0), *(f for f in found if f is not None)]))
-    if not sum(map(len, by_group)):
-        axis.text(0.5, 0.5, "no forces", transform=axis.transAxes, ha="center", color=MUTED)
-        return
     top = max(float(f.max(initial=0)) for f in by_group) or 1.0
     axis.hist(
         by_group, bins=np.linspace(0, top, 51).tolist(), stacked=True, color=list(colours.values()),

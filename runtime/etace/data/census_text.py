@@ -8,6 +8,7 @@ from etace.data import suspicious
 from etace.data.census import Census, Range
 from etace.data.labelled import Dataset
 from etace.data.suspicious import Suspicion
+from etace.words import count
 
 SHOWN = 3  # sources of a suspicion
 TITLES = {
@@ -15,6 +16,17 @@ TITLES = {
     "force": "|F|, eV/Å",
     "virial": "virial/3, eV/atom",
     "volume": "volume, Å³/atom",
+}
+UNITS = {  # what they make of the slope of energies against work
+    "energies in meV": 1e3,
+    "energies in kJ/mol": 96.485,
+    "energies in kcal/mol": 23.061,
+    "energies in Rydberg": 1 / 13.6057,
+    "energies in Hartree": 1 / 27.2114,
+    "forces in meV/Å": 1e-3,
+    "forces in Rydberg/bohr": 25.711,
+    "forces in Hartree/bohr": 51.422,
+    "energies in Hartree and forces in Hartree/bohr": 1.8897,
 }
 CONVENTION = (
     "virial: eV, -dE/dstrain, positive under compression; stress: eV/Å³, -virial/volume, as ASE has it; "
@@ -30,8 +42,8 @@ def warnings(dataset: Dataset) -> list[str]:
 def lines(census: Census) -> list[str]:
     """The tables, then what is suspicious."""
     out = [
-        f"{_count(census.structures, 'structure')}, {_count(census.atoms, 'atom')}, "
-        f"{_count(census.compositions, 'composition')}; "
+        f"{count(census.structures, 'structure')}, {count(census.atoms, 'atom')}, "
+        f"{count(census.compositions, 'composition')}; "
         + ", ".join(f"{x} {n}" for x, n in census.species.items())
     ]
     rows = [[name, g.structures, g.atoms, *g.labels.values()] for name, g in census.groups.items()]
@@ -48,7 +60,7 @@ def lines(census: Census) -> list[str]:
     if census.duplicates:
         extra = sum(len(group) - 1 for group in census.duplicates)
         first = ", ".join(census.duplicates[0][:SHOWN])
-        out.append(f"{_count(extra, 'structure')} again that is there already (the first: {first})")
+        out.append(f"{count(extra, 'structure')} again that is there already (the first: {first})")
     else:
         out.append("no structure is there twice")
     found = sentences(census.suspicions)
@@ -80,9 +92,13 @@ WORDS: dict[str, Callable[[Suspicion], str]] = {
     ),
     "slope": lambda x: (
         "forces seem to be gradients, of the wrong sign: energies of near frames rise along them"
-        if -1.4 < x.value < -0.7
+        if -4 < x.value < -0.25
         else f"energies of near frames differ by {x.value:.3g} times what their forces say: "
-        "are energies in eV and forces in eV/Å?"
+        f"are energies in eV and forces in eV/Å?{_hint(x.value)}"
+    ),
+    "spread": lambda x: (
+        f"energies of one composition differ by up to {x.value:.4g} eV/atom, which no force tells of, as in "
+        f"{_where(x)}: they may be in meV"
     ),
     "twice": lambda x: (
         f"the same structure with energies that differ by {x.value:.3g} eV/atom: {_where(x)}"
@@ -90,14 +106,16 @@ WORDS: dict[str, Callable[[Suspicion], str]] = {
 }
 
 
+def _hint(ratio: float) -> str:
+    """The units that make such a ratio of energies to forces, if any do."""
+    near = [unit for unit, value in UNITS.items() if 1 / 1.3 < abs(ratio) / value < 1.3]
+    return f" ({' or '.join(near)} would do that)" if near else ""
+
+
 def _where(x: Suspicion) -> str:
     first = ", ".join(x.sources[:SHOWN])
     more = len(x.sources) - SHOWN
     return f"{first} and {more} more" if more > 0 else first
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _range(name: str, r: Range) -> list[str]:

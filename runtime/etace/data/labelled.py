@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from etace.words import count
+
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
@@ -67,7 +69,8 @@ class Found:
                 continue
             less = f" (missing in {self.missing[kind]})" if self.missing[kind] else ""
             parts.append(f"{kind} from {key}{less}")
-        return f"{self.file}: {self.structures} structures, {self.atoms} atoms; {'; '.join(parts)}"
+        size = f"{count(self.structures, 'structure')}, {count(self.atoms, 'atom')}"
+        return f"{self.file}: {size}; {'; '.join(parts)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,15 @@ unit: the distance to the nearest neighbour, in sums of covalent radii, has a me
     atoms or more, without noble gases
 slope: between consecutive frames of the same atoms and cell that moved a little, dE = slope * -F dx by
     at least 10 pairs with a correlation > 0.95, but slope beyond 0.7 to 1.4: another unit, or the
-    gradient in place of forces
+    gradient in place of forces. Where there are fewer, as in small sets: between any two frames that
+    are not far apart in the file, at least 3 pairs with a correlation > 0.9, but slope beyond 0.25 to 4
+spread: energies of one composition differ by > 50 eV/atom, and no force tells of it
 twice: the same structure twice with energies that differ by > 1 meV/atom
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -33,10 +35,26 @@ from etace.data.labelled import Labelled
 FORCE, CLOSE, TWICE = 50.0, 0.5, 1e-3
 NET_FORCE, NET_PART = 0.1, 0.05
 ENERGY, SPREAD, ENOUGH = 0.5, 12.0, 10
-BONDS, SLOPES = (0.5, 1.5), (0.7, 1.4)
-NEAR, STEPS, CORRELATION = 0.3, 10, 0.95  # Å, an atom moves at most; pairs of frames
+BONDS, SPREAD_OF_ONE = (0.5, 1.5), 50.0
 NOBLE = {2, 10, 18, 36, 54, 86}
 BOND_CUTOFF = 5.0  # Å
+AHEAD, FIRST = 8, 1000  # frames of a small set that each is compared with; structures looked at
+
+
+@dataclass(frozen=True)
+class Line:
+    """What makes a line of energies against work clear, and its slope sound.
+
+    near: Å, an atom moves at most along an axis; steps: pairs of frames at least
+    """
+
+    near: float
+    steps: int
+    correlation: float
+    slopes: tuple[float, float]
+
+
+CLOSE_LINE, ROUGH_LINE = Line(0.3, 10, 0.95, (0.7, 1.4)), Line(0.5, 3, 0.9, (0.25, 4.0))
 
 
 @dataclass(frozen=True)
@@ -63,10 +81,10 @@ def suspicions(
     out += _worst("net_force", structures, np.array([_net(s) for s in structures]))
     out += _worst("energy", structures, energy_outliers(structures))
     out += _twice(structures)
-    for kind, value, (low, high) in (
-        ("unit", bond_ratio(structures, close.bond), BONDS),
-        ("slope", slope(structures), SLOPES),
-    ):
+    if not any(x.kind in ("energy", "forces") for x in out):
+        out += _worst("spread", structures, _above(SPREAD_OF_ONE, spreads(structures)))
+    ratio, (slope, sound) = bond_ratio(structures, close.bond), slope_and_limits(structures)
+    for kind, value, (low, high) in (("unit", ratio, BONDS), ("slope", slope, sound)):
         if value is not None and not low <= value <= high:
             out.append(Suspicion(kind, value))
     return tuple(out)
@@ -138,23 +156,48 @@ def bond_ratio(structures: Sequence[Labelled], bond: np.ndarray) -> float | None
     return float(np.median(ratios)) if len(ratios) >= 3 else None
 
 
-def slope(structures: Sequence[Labelled]) -> float | None:
+def spreads(structures: Sequence[Labelled]) -> list[float]:
+    """[structures], eV/atom above the lowest of the same composition; NaN of atoms alone and without both labels."""
+    energies = [
+        np.nan if s.energy is None or s.forces is None or len(s.atoms) == 1
+        else s.energy / len(s.atoms)
+        for s in structures
+    ]  # fmt: skip
+    names = [str(s.atoms.symbols.formula.reduce()[0].convert("hill")) for s in structures]
+    lowest: dict[str, float] = {}
+    for name, e in zip(names, energies, strict=True):
+        lowest[name] = float(np.fmin(e, lowest.get(name, np.nan)))
+    return [e - lowest[name] for name, e in zip(names, energies, strict=True)]
+
+
+def slope_and_limits(structures: Sequence[Labelled]) -> tuple[float | None, tuple[float, float]]:
+    """(dE over -F dx, where it is sound): of consecutive frames, else of any that are near; None: too few,
+    or no clear line."""
+    found = slope(pairwise(structures), CLOSE_LINE)
+    if found is not None:
+        return found, CLOSE_LINE.slopes
+    few = structures[:FIRST]
+    pairs = ((a, b) for k, a in enumerate(few) for b in few[k + 1 : k + 1 + AHEAD])
+    return slope(pairs, ROUGH_LINE), ROUGH_LINE.slopes
+
+
+def slope(pairs: Iterable[tuple[Labelled, Labelled]], line: Line) -> float | None:
     """dE over -F dx, by least squares over pairs of near frames; None: too few, or no clear line."""
     steps = []
-    for a, b in pairwise(structures):
+    for a, b in pairs:
         if a.forces is None or b.forces is None or a.energy is None or b.energy is None:
             continue
         if not _same(a, b):
             continue
         dx = _moved(a, b)
-        if dx is not None and 1e-4 < np.abs(dx).max() < NEAR:
+        if dx is not None and 1e-4 < np.abs(dx).max() < line.near:
             work = -0.5 * float(((a.forces + b.forces) * dx).sum())
             steps.append((work, b.energy - a.energy))
-    if len(steps) < STEPS:
+    if len(steps) < line.steps:
         return None
     work_of, change = np.array(steps).T
     norm = np.linalg.norm(work_of) * np.linalg.norm(change)
-    if norm == 0 or abs(work_of @ change) / norm < CORRELATION:
+    if norm == 0 or abs(work_of @ change) / norm < line.correlation:
         return None
     return float(work_of @ change / (work_of @ work_of))
 

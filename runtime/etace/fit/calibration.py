@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import erfinv
@@ -35,19 +36,36 @@ class Coverage:
         return NOMINAL
 
     @property
+    def verdict(self) -> str:
+        if abs(self.one - ONE) > UNSURE:
+            return f"off: spread should be {self.scale:.3g} times this"
+        if self.off:
+            return "off: errors have longer tails than a normal distribution"
+        return "as it should be"
+
+    @property
     def off(self) -> bool:
         return abs(self.one - ONE) > UNSURE or abs(self.two - TWO) > UNSURE
 
     def __str__(self) -> str:
-        verdict = "as it should be"
-        if abs(self.one - ONE) > UNSURE:
-            verdict = f"off: spread should be {self.scale:.3g} times this"
-        elif self.off:
-            verdict = "off: errors have longer tails than a normal distribution"
         return (
             f"{self.kind}: {100 * self.one:.0f} % within 1 sd (68 % expected), "
-            f"{100 * self.two:.0f} % within 2 (95 %): {verdict}"
+            f"{100 * self.two:.0f} % within 2 (95 %): {self.verdict}"
         )
+
+
+def judge(model: Any, structures: Sequence[Any]) -> list[Coverage]:
+    """Coverage of energies and forces by the spread of the model's committee; structures: `etace.data.Labelled`"""
+    found = list(model.committee_many([s.atoms for s in structures]))
+    pairs = list(zip(structures, found, strict=True))
+    out = []
+    for kind in ("energy", "forces"):
+        own = [(s, r) for s, r in pairs if getattr(s, kind) is not None]
+        if own:
+            errors = [np.atleast_1d(getattr(r, kind) - getattr(s, kind)) for s, r in own]
+            spreads = [np.atleast_1d(getattr(r, f"{kind}_std")) for _, r in own]
+            out.append(coverage(kind, errors, spreads))
+    return out
 
 
 def coverage(kind: str, errors: Sequence[np.ndarray], spreads: Sequence[np.ndarray]) -> Coverage:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from etace.data.duplicates import duplicates
 from etace.errors import ModelFileError, RequestError, StructureError
 from etace.fit import repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
-from etace.fit.calibration import Coverage, coverage, rescaled
+from etace.fit.calibration import Coverage, judge, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
 from etace.fit.factors import Factor, Key
@@ -31,7 +31,9 @@ from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.model import Model, load
 from etace.parallel import one_blas_thread
-from etace.report.dimers import Ranges, ranges
+from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges
+from etace.report.grades import Grades, by_group, sentence
+from etace.words import count
 
 SHOWN = 4  # lines on columns that cannot be told apart
 IN_WORDS = 1200  # columns of which the dependences are looked for block by block
@@ -40,8 +42,10 @@ IN_WORDS = 1200  # columns of which the dependences are looked for block by bloc
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """model: fitted; solved: what the solver says; train, test: predictions beside labels
-    seen: distances in the training data
+    dimers: with the distances in the training data
     coverage: of the spread of the committee, if there is one, on the test (or training) set
+    scale: by which that spread was scaled to the errors; None: it was not
+    grades: of extrapolation, of the atoms of each set, if they were asked for
     warnings: what a user should know of the data and the fit
     """
 
@@ -49,10 +53,12 @@ class Outcome:
     solved: Solved
     train_data: Dataset
     test_data: Dataset | None
-    seen: Ranges
+    dimers: list[Dimer]
     train: list[Comparison]
     test: list[Comparison]
     coverage: tuple[Coverage, ...] = ()
+    scale: float | None = None
+    grades: Mapping[str, Grades] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -89,7 +95,7 @@ def run(
     goals = targets(train.structures, settings.kinds, weights, walls)
     goals = hold_out(goals, settings.holdout, settings.seed)
     shape = plan(model, goals)
-    progress.done("neighbour lists", f"{len(shape.tasks)} tasks")
+    progress.done("neighbour lists", count(len(shape.tasks), "task"))
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
@@ -112,17 +118,20 @@ def run(
         progress.note(
             f"{unused} of {len(solved.c)} coefficients are 0: `etace prune` leaves them out"
         )
-    if settings.extrapolation:
-        _grade(model, train, test, progress)
+    grades = _grade(model, train, test, progress) if settings.extrapolation else {}
     compared = compare(model, train.structures)
     judged = compare(model, test.structures) if test else []
-    covered = _committee(model, solved, (test or train).structures, settings, progress)
+    covered, scale = _committee(model, solved, (test or train).structures, settings, progress)
     progress.done("errors", "of training and test structures")
+    curves = dimers(model, seen)
+    progress.done("dimers", "of all pairs")
     doubts = _doubts(compared)
-    for line in doubts:
+    for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")
     told = (*suspicious, *doubts, *blind)
-    return Outcome(model, solved, train, test, seen, compared, judged, covered, told)
+    return Outcome(
+        model, solved, train, test, curves, compared, judged, covered, scale, grades, told
+    )
 
 
 def _data(
@@ -140,8 +149,11 @@ def _data(
     for line in suspicious:
         progress.note(f"warning: {line}")
     _check_species(model, [*train.structures, *(test.structures if test else ())])
-    atoms = sum(len(s.atoms) for s in train.structures)
-    progress.done("read the data", f"{len(train.structures)} structures, {atoms} atoms")
+    sizes = {
+        "structure": len(train.structures),
+        "atom": sum(len(s.atoms) for s in train.structures),
+    }
+    progress.done("read the data", ", ".join(count(n, what) for what, n in sizes.items()))
     return train, test, suspicious
 
 
@@ -179,8 +191,8 @@ def _doubts(found: Sequence[Comparison]) -> list[str]:
     if single:
         off = 1e-3 * float(np.max([np.abs(c.errors("energy")) for c in single]))
         out.append(
-            f"{len(single)} structures of one atom, such as {single[0].source}, are off by up to "
-            f"{off:.3g} eV: does E0 fit these labels?"
+            f"{count(len(single), 'structure')} of one atom, such as {single[0].source}: off by up to "
+            f"{off:.3g} eV; does E0 fit these labels?"
         )
     forces = [c for c in found if c.forces is not None]
     if forces:
@@ -195,17 +207,19 @@ def _doubts(found: Sequence[Comparison]) -> list[str]:
     return out
 
 
-def _grade(model: Model, train: Dataset, test: Dataset | None, progress: Progress) -> None:
+def _grade(
+    model: Model, train: Dataset, test: Dataset | None, progress: Progress
+) -> dict[str, Grades]:
     """Set the model's extrapolation grades, and say what those of the test set are."""
-    model.set_extrapolation(extrapolation.learned(model, [s.atoms for s in train.structures]))
-    progress.done("extrapolation", "1 for the oddest atom of each species in the training set")
+    L, own = extrapolation.learned(model, [s.atoms for s in train.structures])
+    model.set_extrapolation(L)
+    found = {"train": by_group(train.structures, own)}
     if test:
-        found = np.concatenate([*model.extrapolation_grades([s.atoms for s in test.structures])])
-        beyond = int((found > 1).sum())
-        progress.note(
-            f"extrapolation grade of the test set: at most {found.max():.3g}; "
-            f"{beyond} of {len(found)} atoms above 1"
-        )
+        own = [*model.extrapolation_grades([s.atoms for s in test.structures])]
+        found["test"] = by_group(test.structures, own)
+        progress.note(f"extrapolation grade of the test set: {sentence(found['test'])}")
+    progress.done("extrapolation", "1 for the oddest atom of each species in the training set")
+    return found
 
 
 def _committee(
@@ -214,11 +228,13 @@ def _committee(
     structures: Sequence[Any],
     settings: Settings,
     progress: Progress,
-) -> tuple[Coverage, ...]:
-    """Draw the committee that was asked for, and say how its spread covers the errors."""
+) -> tuple[tuple[Coverage, ...], float | None]:
+    """Draw the committee that was asked for, and say how its spread covers the errors; its scale, if
+    it was scaled."""
     members = draw(solved, settings.committee, settings.seed)
     if members is None:
-        return ()
+        return (), None
+    scale = None
     model.set_committee(members)
     covered = judge(model, structures)
     if settings.calibrate and covered:
@@ -230,7 +246,7 @@ def _committee(
         progress.note(f"committee, {found}")
     if any(c.off for c in covered) and not settings.calibrate:
         progress.note("--calibrate scales the spread to the errors")
-    return tuple(covered)
+    return tuple(covered), scale
 
 
 def _factors(
@@ -328,20 +344,6 @@ def _blind(model: Model, solved: Solved) -> list[str]:
     if model.length_basis <= IN_WORDS:
         return null_space(solved.system, model.potential)
     return [f"all columns: {model.length_basis}, rank {rank}"] if rank < model.length_basis else []
-
-
-def judge(model: Model, structures: Sequence[Any]) -> list[Coverage]:
-    """Coverage of energies and forces by the committee's spread."""
-    found = list(model.committee_many([s.atoms for s in structures]))
-    pairs = list(zip(structures, found, strict=True))
-    out = []
-    for kind in ("energy", "forces"):
-        own = [(s, r) for s, r in pairs if getattr(s, kind) is not None]
-        if own:
-            errors = [np.atleast_1d(getattr(r, kind) - getattr(s, kind)) for s, r in own]
-            spreads = [np.atleast_1d(getattr(r, f"{kind}_std")) for _, r in own]
-            out.append(coverage(kind, errors, spreads))
-    return out
 
 
 def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:

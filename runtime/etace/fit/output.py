@@ -7,16 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from etace.fit.calibration import Coverage
 from etace.fit.checkpoint import Checkpoint
 from etace.fit.job import Outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
 from etace.io.replace import replacing
 from etace.report.card import card
-from etace.report.contents import Calibration, Report
+from etace.report.contents import Report
 
 
 def write_outcome(
@@ -42,6 +39,8 @@ def write_outcome(
         test_files=settings.test,
         command=command,
         settings=to_toml(settings, {}),
+        seed=settings.seed,
+        scale=outcome.scale,
         train_digest=outcome.train_data.digest,
         test_digest=outcome.test_data.digest if outcome.test_data else None,
         date=now.date().isoformat(),
@@ -74,7 +73,6 @@ def _write(path: Path, text: str) -> None:
 
 def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
     """The HTML report."""
-    from etace.report.dimers import dimers
     from etace.report.html import page
 
     model, solved = outcome.model, outcome.solved
@@ -88,8 +86,9 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             gamma=solved.gamma,
             c=solved.c,
             prior_scale=solved.notes.get("prior scale"),
-            dimers=dimers(model, outcome.seen),
-            calibration=calibration_of(outcome.coverage),
+            dimers=outcome.dimers,
+            calibration=outcome.coverage,
+            grades=outcome.grades,
             seconds=dict(progress.seconds),
             notes=solved.notes,
             settings_text=to_toml(settings, {}),
@@ -97,9 +96,3 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             warnings=outcome.warnings,
         )
     )
-
-
-def calibration_of(found: Sequence[Coverage]) -> Calibration | None:
-    if not found:
-        return None
-    return Calibration(found[0].nominal, {c.kind: np.asarray(c.curve) for c in found})

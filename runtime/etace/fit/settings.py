@@ -100,7 +100,7 @@ def to_toml(settings: Settings, record: Mapping[str, Any]) -> str:
         else:
             lines.append(f"{key} = {_value(value)}")
     for key, table in [*tables, ("record", record)]:
-        lines += ["", *_table(key, table)]
+        lines += _table(key, table)
     return "\n".join(lines) + "\n"
 
 
@@ -142,12 +142,12 @@ def _absolute(path: str, folder: Path) -> str:
 
 
 def _table(name: str, table: Mapping[str, Any]) -> list[str]:
-    """A table; tables within it after its values."""
+    """A table, after an empty line; tables within it after its values. Nothing of an empty one."""
     plain = [f"{_key(k)} = {_value(v)}" for k, v in table.items() if not isinstance(v, Mapping)]
-    lines = [f"[{name}]", *plain]
+    lines = ["", f"[{name}]", *plain] if plain else []
     for k, v in table.items():
         if isinstance(v, Mapping):
-            lines += ["", *_table(f"{name}.{_key(k)}", v)]
+            lines += _table(f"{name}.{_key(k)}", v)
     return lines
 
 

@@ -52,6 +52,8 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dic
         with safetensors.safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: no such file") from error
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from error
     except (safetensors.SafetensorError, ValueError, KeyError) as error:

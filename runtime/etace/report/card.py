@@ -18,6 +18,7 @@ from etace.data.frames import without_password
 from etace.fit.tables import UNITS, Comparison
 from etace.potential import Linear
 from etace.report.errors import as_json
+from etace.words import count
 
 FORMAT = 1
 
@@ -31,6 +32,8 @@ def card(
     test_files: Iterable[str | Path] = (),
     command: Sequence[str] | str | None = None,
     settings: str | None = None,
+    seed: int | None = None,
+    scale: float | None = None,
     train_digest: str | None = None,
     test_digest: str | None = None,
     date: str | None = None,
@@ -40,6 +43,7 @@ def card(
     files: as `etace.data.read` takes them; read for their digests, their names go in without folders
     train_digest, test_digest: `Dataset.digest`
     command: as given to the shell, or its words; settings: text, of which the digest goes in
+    seed: of the fit; scale: by which the committee's spread was scaled to the errors, if it was
     date: ISO 8601; default: today
     """
     p = model.potential
@@ -56,6 +60,11 @@ def card(
         "cutoff": p.cutoff_radius,
         "functions": sum(len(t.labels) for t in linear),
         "parameters": {"linear": p.length_basis, "other": total - p.length_basis},
+        "seed": seed,
+        "committee": None
+        if model.committee is None
+        else {"members": len(model.committee), "scale": scale},
+        "extrapolation_grades": model.extrapolation is not None,
         "data": {name: data(*own) for name, own in sets.items() if len(own[0])},
         "errors": as_json({name: own[0] for name, own in sets.items() if own[0]}),
         "units": dict(UNITS),
@@ -134,6 +143,8 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("cutoff", None if card.get("cutoff") is None else f"{card['cutoff']} Å"),
         ("functions per atom", card.get("functions")),
         ("parameters", _counts(parameters) if isinstance(parameters, Mapping) else parameters),
+        ("committee", _committee_text(card.get("committee"))),
+        ("extrapolation grades", _grades_text(card.get("extrapolation_grades"))),
     ]
     sets = found if isinstance(found, Mapping) else {}
     for name in sorted(sets, key=lambda n: (n != "train", n != "test", n)):
@@ -142,6 +153,7 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     versions = card.get("versions")
     out += [
         ("command", card.get("command")),
+        ("seed", card.get("seed")),
         ("date", card.get("date")),
         ("settings, sha256", card.get("settings_sha256")),
         ("versions", _counts(versions) if isinstance(versions, Mapping) else versions),
@@ -158,9 +170,24 @@ def _counts(found: Mapping[str, Any]) -> str:
     return ", ".join(f"{k} {v}" for k, v in found.items())
 
 
+def _committee_text(found: Any) -> str | None:
+    if not isinstance(found, Mapping):
+        return None
+    scale = found.get("scale")
+    text = f"{found.get('members')} members"
+    if not isinstance(scale, int | float):
+        return text
+    return f"{text}, spread scaled by {scale:.4g} to the errors"
+
+
+def _grades_text(found: Any) -> str | None:
+    return ("yes" if found else "none") if isinstance(found, bool) else None
+
+
 def _data_text(found: Mapping[str, Any]) -> str:
     labels = found.get("labels")
-    parts = [f"{found.get('structures')} structures, {found.get('atoms')} atoms"]
+    sizes = (count(found.get(f"{what}s", 0), what) for what in ("structure", "atom"))
+    parts = [", ".join(sizes)]
     if isinstance(labels, Mapping):
         parts[0] += f"; labels: {_counts(labels)}"
     files = found.get("files")

@@ -8,20 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from etace.fit.calibration import Coverage
 from etace.fit.tables import Comparison
 from etace.report.dimers import Dimer
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """How often labels lie inside the model's intervals.
-
-    nominal: [n], probabilities between 0 and 1; coverage: by name (energy, forces ..), [n], the share
-    found
-    """
-
-    nominal: np.ndarray
-    coverage: Mapping[str, np.ndarray]
+from etace.report.grades import Grades
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +22,7 @@ class Report:
     train, test: as of `fit.tables.compare`; an evaluation has `test` only
     gamma, c: [P], of the prior and the linear parameters; prior_scale: standard deviation of gamma c
     dimers: as of `dimers.dimers`
+    calibration: how the spread of a committee covers the errors; grades: of extrapolation, by set
     seconds: by step, in the order of the work; notes: figures of the fit, by name
     settings_text, spec_text: as they are, all defaults spelled out
     warnings: one sentence each, for the top of the page
@@ -46,7 +37,8 @@ class Report:
     c: np.ndarray | None = None
     prior_scale: float | None = None
     dimers: Sequence[Dimer] = ()
-    calibration: Calibration | None = None
+    calibration: Sequence[Coverage] = ()
+    grades: Mapping[str, Grades] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, float] = field(default_factory=dict)
     settings_text: str | None = None

@@ -12,6 +12,8 @@ from etace.report.dimers import Dimer
 from etace.report.radials import Radial
 
 ACROSS = 3  # panels
+WELL = 1e-3  # eV: what is less deep is none
+FLAT = 0.1  # eV: without a well nothing smaller is worth a place on the axis
 
 
 def dimer_figure(found: Sequence[Dimer]) -> Any:
@@ -39,6 +41,8 @@ def _dimer(axes: Any, d: Dimer) -> None:
     finite = np.isfinite(d.energy)
     axes.plot(d.r[finite], d.energy[finite], color=style.COLOURS[0])
     axes.set_yscale("asinh", linear_width=threshold(d) / 2)  # as symlog, without its kinks
+    if np.abs(d.energy[finite]).max(initial=0) < threshold(d):
+        axes.set_ylim(-threshold(d), threshold(d))
     axes.set_title(d.name)
     axes.set_xlim(0, d.cutoff)
     axes.grid(True)
@@ -46,13 +50,14 @@ def _dimer(axes: Any, d: Dimer) -> None:
 
 
 def threshold(d: Dimer) -> float:
-    """Where the axis becomes logarithmic: about the depth of the well, 1, 2 or 5 times a power of ten."""
+    """Where the axis becomes logarithmic: about the depth of the well, else the usual size of the energy
+    but no less than `FLAT`; 1, 2 or 5 times a power of ten."""
     edge = d.data[0] if d.data is not None else 0.4 * d.cutoff
     outside = d.energy[(d.r >= edge) & np.isfinite(d.energy)]
-    depth = float(-outside.min()) if len(outside) and outside.min() < 0 else 0.0
-    if depth == 0 and len(outside):
-        depth = float(np.median(np.abs(outside)))
-    depth = float(np.clip(depth, 1e-3, 50))
+    depth = float(-outside.min()) if len(outside) else 0.0
+    if depth < WELL:
+        depth = max(float(np.median(np.abs(outside))) if len(outside) else 0.0, FLAT)
+    depth = min(depth, 50.0)
     power = 10.0 ** np.floor(np.log10(depth))
     return float(next(m for m in (1, 2, 5, 10) if m * power >= depth * 0.999) * power)
 
@@ -105,6 +110,8 @@ def _radial(axes: Any, f: Radial, l: int | None) -> None:
     places = [k for k, d in enumerate(f.channel_degrees) if d == l]
     shades = colormaps["viridis"](np.linspace(0, 0.92, max(len(places), 1)))
     for place, shade in zip(places, shades, strict=True):
+        if not f.values[:, place].any():
+            continue  # a channel of other species
         axes.plot(f.r, f.values[:, place], color=shade, lw=1.1 if len(places) <= 12 else 0.6)
     axes.set_xlim(0, f.r[-1])
     outer = f.values[f.r >= 0.25 * f.r[-1]][:, places]

@@ -102,7 +102,7 @@ def ranges(model: Any, structures: Iterable[Any], names: Sequence[str] = ()) -> 
 
 
 def holes(found: Sequence[Dimer]) -> list[str]:
-    """One sentence for every pair with a hole: clearly closer than in the data (or, without
+    """A warning for every pair with a hole: clearly closer than in the data (or, without
     data, than a quarter of the cutoff) its energy falls below all that it has further out."""
     out = []
     for d in found:
@@ -113,7 +113,8 @@ def holes(found: Sequence[Dimer]) -> list[str]:
         k = int(np.argmin(np.where(inside, d.energy, np.inf)))
         if d.energy[k] < d.energy[d.r >= edge].min():
             out.append(
-                f"{d.name} falls to {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, closer "
-                f"than {'any in the data' if d.data is not None else 'a quarter of the cutoff'}"
+                f"the dimer {d.name} falls to {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, closer than "
+                f"{'any in the data' if d.data is not None else 'a quarter of the cutoff'}: "
+                "atoms that come so close would stick together"
             )
     return out

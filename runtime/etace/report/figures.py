@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from etace.fit.calibration import Coverage
 from etace.fit.factors import KINDS
-from etace.fit.tables import Comparison
+from etace.fit.tables import TOTAL, Comparison
 from etace.report import style
-from etace.report.contents import Calibration, Report
+from etace.report.contents import Report
 from etace.report.curves import dimer_figure
-from etace.report.dimers import holes
+from etace.report.grades import Grades, with_total
+from etace.words import count
 
 MOST = 20_000
 LEAST = (1e-2, 1e-3)  # of a force and of its error, eV/Å, on logarithmic axes
@@ -57,11 +59,12 @@ def drawn(report: Report) -> list[Drawn]:
                 "Energy of two atoms alone less that of each by itself. Shaded: distances that occur in "
                 "the data, below the cutoff. The energy axis is linear around zero, logarithmic beyond."
             )
-            missing = " ".join(f"{text}." for text in holes(report.dimers))
-            add("dimers", "Dimers", (dimer_figure(report.dimers), f"{caption} {missing}".strip()))
+            add("dimers", "Dimers", (dimer_figure(report.dimers), caption))
         if report.c is not None and report.gamma is not None:
             add("spectrum", "Coefficients", spectrum(report))
-        if report.calibration is not None and report.calibration.coverage:
+        if report.grades:
+            add("grades", "Extrapolation", grades(report.grades))
+        if report.calibration:
             add("calibration", "Calibration", calibration(report.calibration))
         if report.seconds:
             add("timings", "Time", timings(report.seconds))
@@ -314,8 +317,8 @@ def spectrum(report: Report) -> tuple[Any, str] | None:
     free = int((gamma == 0).sum())
     zero = int((c[held] == 0).sum())
     text = "The prior says that γ c is about as large as its scale, and large γ holds back."
-    text += f" {free} coefficients have no prior." if free else ""
-    return fig, text + (f" {zero} are zero." if zero else "")
+    text += f" Without a prior: {count(free, 'coefficient')}." if free else ""
+    return fig, text + (f" Zero: {count(zero, 'coefficient')}." if zero else "")
 
 
 def _terms(report: Report, n: int) -> np.ndarray:
@@ -330,13 +333,38 @@ def _cycle() -> list[str]:
     return [*style.COLOURS, *[style.OTHER] * 1000]
 
 
-def calibration(found: Calibration) -> tuple[Any, str]:
+def grades(sets: Mapping[str, Grades]) -> tuple[Any, str]:
+    """Distribution of the grades of all atoms on a logarithmic axis, train and test on one scale."""
+    every = {name: with_total(found)[TOTAL] for name, found in sets.items()}
+    finite = [own[np.isfinite(own)] for own in every.values()]
+    high = max([1.0, *(float(own.max(initial=0)) for own in finite)])
+    low = max(min([1.0, *(float(own.min(initial=1)) for own in finite)]), 1e-3 * high)
+    edges = np.geomspace(0.9 * low, 1.1 * high, 41)
+    fig = style.figure(6.4, 2.9)
+    axes = fig.subplots()
+    for name, own in every.items():
+        share = np.histogram(np.clip(own, low, high), edges)[0] / max(len(own), 1)
+        colour = SETS.get(name, style.OTHER)
+        axes.stairs(share, edges, color=colour, lw=1.4, label=name)
+        axes.stairs(share, edges, color=colour, fill=True, alpha=0.15)
+    axes.axvline(1, color=style.INK, lw=0.8, alpha=0.7)
+    axes.set(xlabel="extrapolation grade", ylabel="share of atoms")
+    style.logarithmic(axes, "x")
+    axes.grid(True)
+    _legend(axes)
+    return fig, (
+        "1 (the line) is the oddest atom of its species among those fitted; what is above it is unlike "
+        "them, and its energy a guess."
+    )
+
+
+def calibration(found: Sequence[Coverage]) -> tuple[Any, str]:
     """Share of labels inside an interval against its probability; the diagonal is honest."""
     fig = style.figure(4.6, 3.9)
     axes = fig.subplots()
     axes.plot([0, 1], [0, 1], color=style.INK, lw=0.8, alpha=0.7)
-    for colour, (name, share) in zip(_cycle(), found.coverage.items(), strict=False):
-        axes.plot(found.nominal, share, "o-", ms=4, color=colour, label=_short(name))
+    for colour, c in zip(_cycle(), found, strict=False):
+        axes.plot(c.nominal, c.curve, "o-", ms=4, color=colour, label=c.kind)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability said", ylabel="share found")
     axes.set_box_aspect(1)
     axes.grid(True)

@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from etace.fit.calibration import ONE, TWO, Coverage
 from etace.fit.factors import KINDS
 from etace.fit.tables import TOTAL, Comparison, table
 from etace.report.card import elements
 from etace.report.card import lines as card_lines
 from etace.report.contents import Report
+from etace.report.dimers import holes
 from etace.report.errors import TITLES, Row, figure, rows
 from etace.report.figures import Drawn, drawn
+from etace.report.grades import Grades, with_total
 from etace.report.sheet import SHEET
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -25,10 +28,16 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 def page(report: Report, *, figures: bool = True) -> str:
     """The text of the page. figures: draw them (needs matplotlib, else EtaceError: how to get it)"""
     made = drawn(report) if figures else []
+    below = {"grades": _grades(report.grades), "calibration": _coverage(report.calibration)}
     sections = [
         ("card", "Model", _card(report)),
         ("errors-table", "Errors", _errors(report.sets)),
-        *((d.name, d.title, _figure(d)) for d in made if d.name != "timings"),
+        *(
+            (d.name, d.title, _figure(d) + below.get(d.name, ""))
+            for d in made
+            if d.name != "timings"
+        ),
+        ("solution", "Solution", _pairs({n: f"{x:.6g}" for n, x in report.notes.items()})),
         ("time", "Time", _time(report, made)),
         ("settings", "Settings", _text(report.settings_text, "settings")),
         ("spec", "Spec", _text(report.spec_text, "spec")),
@@ -47,7 +56,7 @@ def page(report: Report, *, figures: bool = True) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{title}</title>\n<style>{SHEET}</style></head>\n<body>\n"
         f"<header><h1>{title}</h1>{_line(report)}</header>\n<nav>{links}</nav>\n<main>\n"
-        f"{_warnings(report.warnings)}{_tiles(report)}{body}</main>\n"
+        f"{_warnings([*report.warnings, *holes(report.dimers)])}{_tiles(report)}{body}</main>\n"
         f"<footer>{_foot(report.card)}</footer>\n</body></html>\n"
     )
 
@@ -144,6 +153,48 @@ def _figures(row: Row | None, kind: str, names: Sequence[str]) -> list[str]:
     return cells
 
 
+def _grades(sets: Mapping[str, Grades]) -> str:
+    """Config types down, in each set how many atoms there are and how many are beyond what was fitted."""
+    every = {name: with_total(found) for name, found in sets.items()}
+    groups = sorted({g for own in every.values() for g in own}, key=lambda g: (g == TOTAL, g))
+    top = "".join(f'<th colspan="3">{escape(name)}</th>' for name in every)
+    lines = []
+    for group in groups:
+        cells = []
+        for own in every.values():
+            found = own.get(group)
+            if found is None:
+                cells += ["–"] * 3
+            else:
+                cells += [
+                    str(len(found)),
+                    str(int((found > 1).sum())),
+                    f"{found.max(initial=0):.3g}",
+                ]
+        style = ' class="total"' if group == TOTAL else ""
+        numbers = "".join(f"<td>{c}</td>" for c in cells)
+        lines.append(f"<tr{style}><th>{escape(group)}</th>{numbers}</tr>")
+    return (
+        '<div class="wide below"><table class="errors"><thead><tr><th rowspan="2">config type</th>'
+        f"{top}</tr><tr>{'<th>atoms</th><th>above 1</th><th>largest</th>' * len(every)}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _coverage(found: Sequence[Coverage]) -> str:
+    """Share of the errors within one and two standard deviations, beside what it should be."""
+    lines = "".join(
+        f"<tr><th>{escape(c.kind)}</th><td>{c.count}</td><td>{100 * c.one:.0f} %</td>"
+        f"<td>{100 * c.two:.0f} %</td><td>{escape(c.verdict)}</td></tr>"
+        for c in found
+    )
+    return (
+        '<div class="wide below"><table class="errors"><thead><tr><th></th><th>errors</th>'
+        f"<th>within 1 sd ({100 * ONE:.0f} % expected)</th><th>within 2 sd ({100 * TWO:.0f} %)</th>"
+        f"<th>spread</th></tr></thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
 def _figure(d: Drawn) -> str:
     caption = f"<figcaption>{escape(d.caption)}</figcaption>" if d.caption else ""
     width = min(_points(d.svg) * 96 / 72, 1060)
@@ -162,8 +213,6 @@ def _time(report: Report, made: Sequence[Drawn]) -> str:
     out = "".join(_figure(d) for d in made if d.name == "timings")
     if report.seconds and not out:
         out += _pairs({name: f"{s:.3g} s" for name, s in report.seconds.items()})
-    if report.notes:
-        out += "<h3>Of the solution</h3>" + _pairs({n: f"{x:.6g}" for n, x in report.notes.items()})
     return out
 
 
@@ -171,7 +220,7 @@ def _pairs(found: Mapping[str, str]) -> str:
     cells = "".join(
         f"<tr><th>{escape(str(k))}</th><td>{escape(v)}</td></tr>" for k, v in found.items()
     )
-    return f'<table class="card">{cells}</table>'
+    return f'<table class="card">{cells}</table>' if cells else ""
 
 
 def _text(text: str | None, name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from etace.potential import Linear
 from etace.precision import host_precision
 from etace.report.dimers import SHORTEST
 
@@ -34,17 +35,16 @@ class Radial:
 
 
 def radials(model: Any, points: int = POINTS) -> list[Radial]:
-    """Every embedding of the model's terms on every ordered bond; both directions as one where
-    all embeddings are the same."""
+    """Every embedding of the model's terms on every ordered bond, of its channels those that a term
+    reads; both directions as one where all embeddings are the same."""
     from ase import Atoms
 
     from etace.graph import AtomGraph
 
     names = model.species
     cutoffs = np.asarray(model.potential.cutoffs)
-    embeddings = {
-        t.radial.__name__: t.radial for t in model.potential.terms if hasattr(t, "radial")
-    }
+    embeddings = {t.radial.__name__: t.radial for t in _terms(model)}
+    used = _used(model)
     curves: dict[tuple[str, int, int], tuple[np.ndarray, np.ndarray]] = {}
     for a in range(len(names)):
         for b in range(a, len(names)):
@@ -64,10 +64,27 @@ def radials(model: Any, points: int = POINTS) -> list[Radial]:
         for _, a, b in curves
     }
     return [
-        _radial(model, name, (a, b), r, own, alike[a, b])
+        _radial(model, name, (a, b), r, own, alike[a, b], used[name])
         for (name, a, b), (r, own) in sorted(curves.items(), key=lambda x: x[0])
         if a <= b or not alike[a, b]
     ]
+
+
+def _terms(model: Any) -> list[Linear]:
+    return [t for t in model.potential.terms if isinstance(t, Linear)]
+
+
+def _used(model: Any) -> dict[str, list[int] | None]:
+    """Places of the channels of every embedding that some term reads; None: all, as a pair term does."""
+    used: dict[str, list[int] | None] = {}
+    for t in _terms(model):
+        name = t.radial.__name__
+        before = used.get(name, [])
+        if t.products is None or before is None:
+            used[name] = None
+        else:
+            used[name] = sorted({*before, *t.products.pool.used})
+    return used
 
 
 def _equal(x: np.ndarray, y: np.ndarray) -> bool:
@@ -75,13 +92,20 @@ def _equal(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _radial(
-    model: Any, name: str, bond: tuple[int, int], r: np.ndarray, own: np.ndarray, alike: bool
+    model: Any,
+    name: str,
+    bond: tuple[int, int],
+    r: np.ndarray,
+    own: np.ndarray,
+    alike: bool,
+    used: list[int] | None,
 ) -> Radial:
     a, b = (model.species[k] for k in bond)
     text = f"{a}-{b}" if alike else f"{a} ← {b}"
     table = getattr(model.module, f"{name}_CHANNELS", None)
     if table is None or len(table) != own.shape[1]:
         table = [(k + 1,) for k in range(own.shape[1])]
-    channels = tuple(tuple(int(i) for i in c) for c in table)
+    places = range(len(table)) if used is None else used
+    channels = tuple(tuple(int(i) for i in table[k]) for k in places)
     degrees = tuple(c[-1] if len(c) > 1 else None for c in channels)
-    return Radial(name, text, r, own, channels, degrees)
+    return Radial(name, text, r, own[:, list(places)], channels, degrees)

@@ -34,6 +34,7 @@ section > p, figcaption { color: var(--soft); font-size: 13px; margin: 10px 0 0;
 .tiles i { font-style: normal; color: var(--soft); font-size: 13px; }
 .tiles span { display: block; color: var(--soft); font-size: 13px; }
 .wide { overflow-x: auto; }
+.below { margin-top: 14px; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 .card th { text-align: left; font-weight: 600; color: var(--soft); vertical-align: top;
   padding: 3px 22px 3px 0; white-space: nowrap; }
