@@ -331,15 +331,33 @@ def test_arrays_on_several_devices():
     assert run(body.strip(), XLA_FLAGS=flags)[1].startswith("native")
 
 
+def pretends(path):
+    """A compiler that says it is one, and compiles nothing."""
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nprint('broken {path.name} 1.0')\n"
+        "sys.exit(0 if '-dM' in sys.argv or '--version' in sys.argv else 1)\n"
+    )
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("c", "cxx"), [("gcc-12", "g++-12"), ("x-linux-clang", "x-linux-clang++"), ("cc", "c++")]
+)
+def test_the_cxx_compiler_is_the_one_beside_the_c_compiler(c, cxx, tmp_path, monkeypatch):
+    monkeypatch.setenv(toolchain.VARIABLE, pretends(tmp_path / c))
+    expected = (pretends(tmp_path / cxx),)
+    found = toolchain.find()
+    assert toolchain.find_cxx(found).command == expected
+    monkeypatch.setenv(toolchain.VARIABLE_CXX, pretends(tmp_path / "own"))
+    assert toolchain.find_cxx(found).name == "broken own 1.0"
+    monkeypatch.setenv(toolchain.VARIABLE_CXX, "")
+    assert toolchain.find_cxx(found) is None
+
+
 @needs_compiler
 def test_without_a_cxx_compiler_jax_goes_on(tmp_path):
-    broken = tmp_path / "c++"
-    broken.write_text(
-        f"#!{sys.executable}\nimport sys\n"
-        "print('broken c++ 1.0')\nsys.exit(0 if '-dM' in sys.argv or '--version' in sys.argv else 1)\n"
-    )
-    broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
-    nothing, bad = {"ETACE_CXX": ""}, {"ETACE_CXX": str(broken)}
+    nothing, bad = {"ETACE_CXX": ""}, {"ETACE_CXX": pretends(tmp_path / "c++")}
     expected, _ = run(backend="jax")
     value, why = run(backend="auto", **nothing)
     assert value == expected
