@@ -297,7 +297,7 @@ def test_a_kept_program_serves_a_new_process(tmp_path):
 
 
 @needs_compiler
-def test_an_unknown_kernel_is_said():
+def test_an_unknown_kernel_and_other_atoms_are_said():
     body = (
         "import dataclasses\n"
         "    graph = dataclasses.replace(graph, call=dataclasses.replace(graph.call, key='other'))\n"
@@ -305,6 +305,10 @@ def test_an_unknown_kernel_is_said():
         "    except Exception as error: sys.exit(str(error))"
     )
     assert "the native kernel other is not registered in this process" in run(body)
+    wrong = "call=dataclasses.replace(graph.call, key='other')"
+    assert "not those of the graph's atoms" in run(
+        body.replace(wrong, "positions=np.zeros((7, 3))")
+    )
 
 
 @needs_compiler

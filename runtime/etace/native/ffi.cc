@@ -133,6 +133,8 @@ ffi::Error run(ffi::ThreadPool pool, std::string_view key, int64_t parts, int64_
         return ffi::Error::InvalidArgument("the graph was made for a kernel with other lanes");
     const int64_t n = slot.element_count(), blocks = species.element_count();
     const int64_t S = energy->element_count(), count = owner.element_count(), stride = 4 * (count + 1);
+    if (static_cast<int64_t>(positions.element_count()) != 3 * n)
+        return ffi::Error::InvalidArgument("positions are not those of the graph's atoms");
     const std::vector<int64_t> row = wide(rows), image = wide(images);
     const int64_t kinds = (static_cast<int64_t>(row.size()) - 1) / blocks;
 
