@@ -11,6 +11,7 @@ from etace.inference.form import Inference
 from etace.native import Program, toolchain
 from etace.native.build import BuildError
 from etace.native.evaluator import NativeEvaluator
+from etace.native.ffi import Call, call_of
 
 BACKENDS = ("jax", "native", "auto")
 
@@ -35,6 +36,23 @@ def choose_evaluator(
         if backend == "native":
             raise BuildError(f"no native kernel: {error}") from None
         return Evaluator(inference, cores, splines), f"jax ({error})"
+
+
+def choose_call(
+    evaluator: Evaluator | NativeEvaluator, in_use: str, backend: str, cores: int | None
+) -> tuple[Call | None, str]:
+    """The same inside JAX: (the kernel as a call, what is in use and why). in_use: of `evaluator`
+
+    Raises BuildError: backend is native, and there can be none.
+    """
+    if not isinstance(evaluator, NativeEvaluator):
+        return None, in_use
+    try:
+        return call_of(evaluator.kernel, evaluator.toolchain, cores or 0), in_use
+    except BuildError as error:
+        if backend == "native":
+            raise BuildError(f"no native kernel in JAX: {error}") from None
+        return None, f"jax ({error})"
 
 
 def _native(

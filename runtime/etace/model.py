@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,15 +16,18 @@ import jax
 import numpy as np
 
 from etace import extrapolation
-from etace.backend import BACKENDS, choose_evaluator
+from etace.backend import BACKENDS, choose_call, choose_evaluator
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.graph import AtomGraph
+from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.evaluator import Evaluator, Members
 from etace.io.model_file import read_model, write_model
 from etace.native import Program
 from etace.native.evaluator import NativeEvaluator
+from etace.native.ffi import Call
+from etace.native.graph import NativeGraph
 from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
 from etace.structure import Paired, paired
@@ -57,8 +61,8 @@ class Model:
     cores: how many to use; default: all this process may run on
     splines: knots of splined radials; default: exact radials
     backend: what evaluates it: jax (default), native (a C kernel, built when it is first needed), or auto:
-        native where it can be built, else jax; `backend_in_use` says which. Training, design rows and
-        accelerators are always JAX's
+        native where it can be built, else jax; `backend_in_use` says which, `backend_in_jax` the same
+        of `fast_graph`. Training, design rows and accelerators are always JAX's
     kernel: makes the native kernel's program
     card: what is known of how its parameters were found (`etace.report.card`); set anew, they have none
     """
@@ -90,7 +94,7 @@ class Model:
         self.splines = splines
         self.card = card
         self.backend = backend
-        self.backend_in_use = "jax"
+        self.backend_in_use = self.backend_in_jax = "jax"
         self._kernel = kernel
         self._committee: np.ndarray | None = None
         self._extrapolation: np.ndarray | None = None
@@ -195,6 +199,35 @@ class Model:
                 float(r.energy[k]), r.energies[start:stop], r.forces[start:stop], r.virial[k]
             )
             start = stop
+
+    # ------------------------------------------------------------ inside JAX
+
+    @cached_property
+    def _call(self) -> Call | None:
+        evaluator = self.evaluator
+        made, self.backend_in_jax = choose_call(
+            evaluator, self.backend_in_use, self.backend, self.cores
+        )
+        return made
+
+    def fast_graph(self, atoms: Any, *, skin: float = 0.0) -> BlockGraph | NativeGraph:
+        """The graph with which `potential.energy` and `potential.energy_forces_virial` are fast: for use
+        inside JAX programs, by the backend. Atoms are in their order, without padding.
+
+        atoms: an `ase.Atoms`, or a list of them for a batch
+
+        Raises BuildError: a native kernel was asked for and cannot be called from JAX.
+        """
+        batch = isinstance(atoms, list | tuple)
+        structures = [self.paired(a, skin=skin) for a in (atoms if batch else [atoms])]
+        n = len(self.species)
+        if self._call is not None:
+            return NativeGraph.of(structures, self._call, n, batch)
+
+        def capacity(need: Capacity) -> Capacity:
+            return replace(need.rounded(), atoms=need.atoms, structures=need.structures)
+
+        return pack(structures, n, self.potential.dtype, capacity, batch=batch)
 
     # ------------------------------------------------------------ committees
 

@@ -21,7 +21,7 @@ from etace.derive import Results
 from etace.errors import ParameterError
 from etace.graph import AtomGraph
 from etace.inference import Inference, derivatives
-from etace.inference.blocks import BlockGraph
+from etace.inference.derivatives import FastGraph
 from etace.jacobian import OrderJacobian, jacobian
 from etace.precision import require
 from etace.rows import Rows
@@ -215,15 +215,15 @@ class Potential:
         require(self.dtype, params=params, graph=graph)
         return in_blocks(lambda block: self.sites(params, block), graph)
 
-    def energy(self, params: Params, graph: AtomGraph | BlockGraph) -> jax.Array:
-        """E: scalar, or [S] for a batch, eV. By the inference form for a BlockGraph."""
-        if isinstance(graph, BlockGraph):
+    def energy(self, params: Params, graph: AtomGraph | FastGraph) -> jax.Array:
+        """E: scalar, or [S] for a batch, eV. By a fast form for its graph (`Model.fast_graph`)."""
+        if not isinstance(graph, AtomGraph):
             return derivatives.energy(self, params, graph)
         return graph.per_structure(self.site_energies(params, graph))
 
-    def energy_forces_virial(self, params: Params, graph: AtomGraph | BlockGraph) -> Results:
-        """Energy, energies per atom, forces and virial. By the inference form for a BlockGraph."""
-        if isinstance(graph, BlockGraph):
+    def energy_forces_virial(self, params: Params, graph: AtomGraph | FastGraph) -> Results:
+        """Energy, energies per atom, forces and virial. By a fast form for its graph."""
+        if not isinstance(graph, AtomGraph):
             return derivatives.energy_forces_virial(self, params, graph)
         require(self.dtype, params=params, graph=graph)
         return derive.energy_forces_virial(self.sites, params, graph)

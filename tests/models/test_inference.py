@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from ase import Atoms
 from cases import EVERY, HEAD, QUICK, RADIAL, case, crystal, made
-from etace.inference import derivatives
 from etace.inference.evaluator import Evaluator
 from random_specs import random_spec
 
@@ -174,7 +173,7 @@ def test_it_can_be_differentiated_in_positions_cell_and_parameters(batch):
     p, params = c.potential, c.params
     structures = [crystal(c, seed=k) for k in range(2 if batch else 1)]
     graph = c.blocks(*structures, batch=batch)
-    plain = derivatives.atom_graph(graph, len(p.species))
+    plain = graph.atom_graph(len(p.species))
     x0, cell0 = jnp.asarray(graph.positions), jnp.asarray(graph.cell)
     rng = np.random.default_rng(0)
 

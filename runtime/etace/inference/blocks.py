@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
+from etace.derive import Results
 from etace.errors import StructureError
+from etace.graph import AtomGraph
+from etace.inference.atoms import atom_graph
 from etace.neighbours import Neighbours, reverse_index
 from etace.structure import Paired
+
+if TYPE_CHECKING:
+    from etace.inference.form import Inference
 
 Array = Any
 MANY = 1024  # structures that a batch has place for, at least: their cells are all they cost
@@ -98,6 +104,20 @@ class BlockGraph:
         """The same neighbours at other positions [N, 3] (and in another cell), Å."""
         cell = self.cell if cell is None else cell
         return dataclasses.replace(self, positions=positions, cell=cell)
+
+    # ------------------------------------------------------------ what derivatives are made of
+
+    def tables(self, inference: Inference, params: Any) -> Any:
+        """Frozen tables of the inference form."""
+        return inference.freeze(params)
+
+    def evaluate(self, inference: Inference, tables: Any) -> Results:
+        """Energy, energies per atom, forces and virial, by the inference form."""
+        return inference(tables, self)
+
+    def atom_graph(self, n_species: int) -> AtomGraph:
+        """The same structures in the layout of the training form."""
+        return atom_graph(self, n_species)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The inference form as a differentiable function of parameters, positions and cell.
+"""The fast forms as differentiable functions of parameters, positions and cell.
 
-Values come from the fast kernels. First derivatives of the energy in positions and cell are its
+Values come from the inference form, or from a native kernel, by the kind of the graph. First derivatives of the energy in positions and cell are its
 forces and virial; every other derivative is taken from the reference, the training form's site
 energies, by JAX, and costs what that costs.
 """
@@ -8,34 +8,68 @@ energies, by JAX, and costs what that costs.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
 
 from etace.derive import Results
 from etace.graph import AtomGraph
-from etace.inference.blocks import BlockGraph
+from etace.precision import require
 
 if TYPE_CHECKING:
+    from etace.inference.form import Inference
     from etace.potential import Potential
 
 
-def energy(potential: Potential, params: Any, graph: BlockGraph) -> jax.Array:
+class FastGraph(Protocol):
+    """A graph by which a fast form is chosen: `inference.blocks.BlockGraph`, `native.graph.NativeGraph`."""
+
+    @property
+    def positions(self) -> Any: ...
+    @property
+    def cell(self) -> Any: ...
+    @property
+    def structure(self) -> Any: ...
+    @property
+    def n_structures(self) -> int: ...
+
+    def with_positions(self, positions: Any, cell: Any = None) -> FastGraph: ...
+
+    def tables(self, inference: Inference, params: Any) -> Any:
+        """What `evaluate` reads of the parameters: numpy if they are."""
+
+    def evaluate(self, inference: Inference, tables: Any) -> Results:
+        """Energy, energies per atom, forces and virial."""
+
+    def atom_graph(self, n_species: int) -> AtomGraph:
+        """The same structures for the training form."""
+
+
+def energy(potential: Potential, params: Any, graph: FastGraph) -> jax.Array:
     """E: scalar, or [S] for a batch, eV."""
-    tables = potential.inference.freeze(jax.lax.stop_gradient(params))
-    return _energy(potential, params, tables, graph)
+    return _energy(potential, params, _tables(potential, params, graph), graph)
 
 
-def energy_forces_virial(potential: Potential, params: Any, graph: BlockGraph) -> Results:
+def energy_forces_virial(potential: Potential, params: Any, graph: FastGraph) -> Results:
     """Energy, energies per atom, forces and virial."""
-    tables = potential.inference.freeze(jax.lax.stop_gradient(params))
-    return _results(potential, params, tables, graph)
+    return _results(potential, params, _tables(potential, params, graph), graph)
+
+
+def _tables(potential: Potential, params: Any, graph: FastGraph) -> Any:
+    """Not differentiated. Of numpy parameters they are numpy: constants of a compiled function."""
+    require(potential.dtype, params=params)
+    fixed = jax.tree.map(
+        lambda x: x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x), params
+    )
+    return graph.tables(potential.inference, fixed)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _results(potential: Potential, params: Any, tables: Any, graph: BlockGraph) -> Results:
-    return potential.inference(tables, graph)
+def _results(potential: Potential, params: Any, tables: Any, graph: FastGraph) -> Results:
+    return graph.evaluate(potential.inference, tables)
 
 
 @_results.defjvp
@@ -51,42 +85,51 @@ def _results_jvp(potential: Potential, primals: Any, tangents: Any) -> tuple[Res
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _energy(potential: Potential, params: Any, tables: Any, graph: BlockGraph) -> jax.Array:
-    return potential.inference(tables, graph).energy
+def _energy(potential: Potential, params: Any, tables: Any, graph: FastGraph) -> jax.Array:
+    return graph.evaluate(potential.inference, tables).energy
 
 
-@_energy.defjvp
+@partial(_energy.defjvp, symbolic_zeros=True)
 def _energy_jvp(potential: Potential, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    """dE = -F dx + dE/dcell dcell + dE/dparams dparams.
+    """dE = -F dx + dE/dcell dcell + dE/dparams dparams, without the terms of what does not change.
 
     With m = pinv(cell) dcell a change of the cell is the strain m, which moves the atoms by x m too.
     """
     params, tables, graph = primals
     dparams, _, dgraph = tangents
     r = _results(potential, params, tables, graph)
-    x, dx = jnp.asarray(graph.positions), dgraph.positions
-    cell, dcell = jnp.asarray(graph.cell), dgraph.cell
-    m = jnp.linalg.pinv(cell) @ dcell
-    if graph.structure is None:
-        moved, total = x @ m, jnp.sum
-    else:
-        moved = jnp.einsum("ia,iab->ib", x, m[jnp.asarray(graph.structure)])
-        total = partial(_per_structure, graph)
-    along = total(r.forces * (moved - dx)) - jnp.sum(r.virial * m, axis=(-2, -1))
+    total = jnp.sum if graph.structure is None else partial(_per_structure, graph)
+    along = jnp.zeros_like(r.energy)
+    if _changes(dgraph.positions):
+        along = along - total(r.forces * dgraph.positions)
+    if _changes(dgraph.cell):
+        x, m = jnp.asarray(graph.positions), jnp.linalg.pinv(jnp.asarray(graph.cell)) @ dgraph.cell
+        if graph.structure is None:
+            moved = x @ m
+        else:
+            moved = jnp.einsum("ia,iab->ib", x, m[jnp.asarray(graph.structure)])
+        along = along + total(r.forces * moved) - jnp.sum(r.virial * m, axis=(-2, -1))
+    if not _changes(dparams):
+        return r.energy, along
 
     def of_params(params: Any) -> jax.Array:
-        return potential.energy(params, atom_graph(graph, len(potential.species)))
+        return potential.energy(params, graph.atom_graph(len(potential.species)))
 
+    dparams = jax.tree.map(lambda d: d if _changes(d) else jnp.zeros(d.shape, d.dtype), dparams)
     return r.energy, along + jax.jvp(of_params, (params,), (dparams,))[1]
 
 
-def _per_structure(graph: BlockGraph, x: jax.Array) -> jax.Array:
+def _changes(tangents: Any) -> bool:
+    return not all(isinstance(d, SymbolicZero) for d in jax.tree.leaves(tangents))
+
+
+def _per_structure(graph: FastGraph, x: jax.Array) -> jax.Array:
     return jax.ops.segment_sum(x.sum(-1), jnp.asarray(graph.structure), graph.n_structures)
 
 
-def _reference(potential: Potential, params: Any, graph: BlockGraph) -> Results:
+def _reference(potential: Potential, params: Any, graph: FastGraph) -> Results:
     """The same results by differentiating the training form's site energies."""
-    atoms = atom_graph(graph, len(potential.species))
+    atoms = graph.atom_graph(len(potential.species))
 
     def total(x: jax.Array, strain: jax.Array) -> tuple[jax.Array, jax.Array]:
         energies = potential.site_energies(params, atoms.with_positions(x).strained(strain))
@@ -96,44 +139,3 @@ def _reference(potential: Potential, params: Any, graph: BlockGraph) -> Results:
     (gx, gs), energies = jax.grad(total, argnums=(0, 1), has_aux=True)(atoms.positions, strain)
     virial = -0.5 * (gs + jnp.swapaxes(gs, -1, -2))
     return Results(atoms.per_structure(energies), energies, -gx, virial)
-
-
-def atom_graph(graph: BlockGraph, n_species: int) -> AtomGraph:
-    """The same structures in the layout of the training form. Its `reverse` is not filled in: forces
-    are to be had by differentiating positions."""
-    slot = jnp.asarray(graph.slot)
-
-    def rows(per_segment: list[list[Any]]) -> jax.Array:
-        """[blocks, K, B] of the segments of the parts to [N, K of all]."""
-        flat = [
-            jnp.concatenate(
-                [jnp.swapaxes(jnp.asarray(s), 1, 2).reshape(-1, s.shape[1]) for s in part], 1
-            )
-            for part in per_segment
-        ]
-        return jnp.concatenate(flat)[slot]
-
-    real = rows([[s.real for s in p.segments] for p in graph.parts])
-    mask = jnp.asarray(graph.real)
-    real = real & mask[:, None]
-    dtype = graph.positions.dtype
-    shifts = [
-        rows([[jnp.asarray(s.shift)[:, d] for s in p.segments] for p in graph.parts])
-        for d in range(3)
-    ]
-    own = jnp.arange(slot.shape[0], dtype=jnp.int32)[:, None]
-    neighbour = rows([[s.neighbour for s in p.segments] for p in graph.parts])
-    species = jnp.concatenate([jnp.repeat(jnp.asarray(p.species), p.size) for p in graph.parts])[
-        slot
-    ]
-    return AtomGraph(
-        positions=jnp.asarray(graph.positions),
-        cell=jnp.asarray(graph.cell),
-        shifts=jnp.stack(shifts, axis=-1).astype(dtype),
-        neighbour=jnp.where(real, neighbour, own),
-        reverse=jnp.zeros_like(neighbour),
-        species=jnp.where(mask, species, 0),
-        atom_mask=mask,
-        edge_mask=real,
-        structure=graph.structure,
-    )

@@ -50,7 +50,7 @@ class NativeEvaluator:
 
     def __init__(self, inference: Inference, program: Program, toolchain: Toolchain, cores: int):
         self.inference, self.program = inference, program
-        self.kernel = Kernel(program, toolchain, cores)
+        self.kernel, self.toolchain = Kernel(program, toolchain, cores), toolchain
         self.name = f"native, {self.kernel.lanes} lanes, {toolchain.name}"
         self._known: list[tuple[Any, np.ndarray]] = []
 

@@ -60,7 +60,7 @@ class Kernel:
             _n(0), _n(rows), _at(x), _at(graph.owner), _at(graph.shift), _at(graph.structure),
             _at(cells), _at(X),
         )  # fmt: skip
-        parts = max(1, min(PARTS, graph.atoms // ATOMS))
+        parts = parts_of(graph.atoms)
         F = _aligned((parts, rows + 1, 4), real)
         out = _aligned((graph.blocks, 7, self.lanes), real)
         scratch = int(self.c.etace_scratch(_n(graph.longest)))
@@ -87,6 +87,11 @@ class Kernel:
         )  # fmt: skip
         flat = np.moveaxis(out, 1, 2).reshape(-1, 7)[graph.slot]
         return Sums(flat[:, 0], forces, flat[:, 1:])
+
+
+def parts_of(atoms: int) -> int:
+    """How many arrays of forces so many atoms are summed in."""
+    return max(1, min(PARTS, atoms // ATOMS))
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

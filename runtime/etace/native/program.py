@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from etace.inference import chebyshev
+from etace.inference.shells import namespace
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,31 @@ class Program:
     parts: tuple[Part, ...]
     size: int
 
-    def coefficients(self, found: Mapping[str, Any], pieces: Mapping[str, Any]) -> np.ndarray:
-        """[size]. found: as of `Inference.coefficients`; pieces: of the inference form"""
-        out = [_values(p, found.get(p.key), pieces.get(p.key)) for p in self.parts]
-        return np.concatenate([np.zeros(0), *(np.ravel(x) for x in out)]).astype(self.dtype)
+    def coefficients(self, found: Mapping[str, Any], pieces: Mapping[str, Any]) -> Any:
+        """[size]. found: as of `Inference.coefficients`; pieces: of the inference form
+
+        numpy for numpy arrays, else JAX.
+        """
+        xp = namespace(*found.values())
+        dtype = np.dtype(float if xp is np else self.dtype)
+        out = [_values(p, found.get(p.key), pieces.get(p.key), xp, dtype) for p in self.parts]
+        every = xp.concatenate([xp.zeros(0, dtype), *(xp.ravel(x) for x in out)])
+        return every.astype(self.dtype)
 
 
-def _values(part: Part, found: Any, piece: Any) -> np.ndarray:
+def _values(part: Part, found: Any, piece: Any, xp: Any, dtype: np.dtype) -> Any:
     if part.kind == "zeros":
-        return np.zeros(part.size)
-    if part.kind == "onebody":
-        return np.asarray(found, float)
+        return xp.zeros(part.size, dtype)
+    values = xp.asarray(found, dtype)
     if part.kind == "monomials":
-        return np.asarray(found, float)[:, list(part.order)]
-    values = np.asarray(found, float)
+        return values[:, np.array(part.order, int)]
     if part.kind == "radial":
-        values = np.transpose(values[list(part.rows)], (2, 0, 1))
-    own = piece.radial
-    values = values @ chebyshev.coefficients(own.polynomials, own.count - 1)
+        values = xp.transpose(values[np.array(part.rows, int)], (2, 0, 1))
+    elif part.kind != "pair":
+        return values
+    change = chebyshev.coefficients(piece.radial.polynomials, piece.radial.count - 1)
+    out = values @ xp.asarray(change, dtype)
     if part.kind == "pair":
-        rows = values.reshape(-1, own.count)
-        values = np.stack([rows, chebyshev.slopes(rows)], axis=1)
-    return values
+        slopes = values @ xp.asarray(chebyshev.slopes(change), dtype)
+        out = xp.stack([out, slopes], axis=-2)
+    return out

@@ -1,8 +1,9 @@
-"""A C compiler, if there is one: the system's, or that of the ziglang wheel."""
+"""Compilers of C and C++, if there are any: the system's, or those of the ziglang wheel."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,42 +11,72 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 
-FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-fPIC", "-shared")
+SHARED = ("-fPIC", "-shared")
+FLAGS = {
+    "c": ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", *SHARED),
+    "c++": ("-std=c++17", "-O2", "-pthread", *SHARED),
+}
 VARIABLE = "ETACE_CC"  # a compiler of the user's choice
+VARIABLE_CXX = "ETACE_CXX"  # the same for C++
+BESIDE = {"cc": "c++", "gcc": "g++", "clang": "clang++"}  # names, perhaps with a version after them
 
 
 @dataclass(frozen=True)
 class Toolchain:
     """command: of the compiler; version: what it says of itself; target: macros of the CPU it compiles
-    for, which say what its code needs"""
+    for, which say what its code needs; language: c or c++"""
 
     command: tuple[str, ...]
     version: str
     target: str
+    language: str = "c"
 
     @property
     def name(self) -> str:
         return self.version.split("\n")[0]
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return (*FLAGS[self.language], "-march=native")
+
 
 def find() -> Toolchain | None:
     """The first compiler that works: $ETACE_CC, cc, gcc, clang, then ziglang's; None: there is none."""
-    chosen = os.environ.get(VARIABLE)
+    return _first(VARIABLE, [], tuple(BESIDE), "c")
+
+
+def find_cxx(c: Toolchain) -> Toolchain | None:
+    """The same for C++: $ETACE_CXX, the one beside the C compiler, c++, g++, clang++, ziglang's."""
+    beside = tuple(re.sub(r"(gcc|clang|cc)(?=(-[\d.]+)?$)", _beside, word) for word in c.command)
+    return _first(
+        VARIABLE_CXX, [beside] if beside != c.command else [], tuple(BESIDE.values()), "c++"
+    )
+
+
+def _beside(name: re.Match[str]) -> str:
+    return BESIDE[name[1]]
+
+
+def _first(
+    variable: str, options: list[tuple[str, ...]], names: tuple[str, ...], language: str
+) -> Toolchain | None:
+    """The one the variable names, else the first that works of options, of the names, and ziglang's."""
+    chosen = os.environ.get(variable)
     if chosen is not None:
-        return _asked(tuple(chosen.split())) if chosen.strip() else None
-    options: list[tuple[str, ...]] = [
-        (path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))
-    ]
+        return _asked(tuple(chosen.split()), language) if chosen.strip() else None
+    options = [*options, *((path,) for name in names if (path := shutil.which(name)))]
     if find_spec("ziglang") is not None:
-        options.append((sys.executable, "-m", "ziglang", "cc"))
-    return next((t for o in options if (t := _asked(o)) is not None), None)
+        options.append((sys.executable, "-m", "ziglang", names[0]))
+    return next((t for o in options if (t := _asked(o, language)) is not None), None)
 
 
-@lru_cache(maxsize=8)
-def _asked(command: tuple[str, ...]) -> Toolchain | None:
+@lru_cache(maxsize=16)
+def _asked(command: tuple[str, ...], language: str) -> Toolchain | None:
     version = _said([*command, "--version"])
-    target = _said([*command, "-march=native", "-dM", "-E", "-x", "c", os.devnull])
-    return None if version is None or target is None else Toolchain(command, version, target)
+    target = _said([*command, "-march=native", "-dM", "-E", "-x", language, os.devnull])
+    if version is None or target is None:
+        return None
+    return Toolchain(command, version, target, language)
 
 
 def _said(command: list[str]) -> str | None:
