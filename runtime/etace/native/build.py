@@ -26,12 +26,13 @@ class BuildError(EtaceError):
     """A kernel could not be compiled."""
 
 
-def library(text: str, toolchain: Toolchain, *flags: str) -> ctypes.CDLL:
-    """The kernel, from the cache or compiled now. flags: more of them. Raises BuildError."""
+def library(text: str, toolchain: Toolchain, *flags: str, keep: bool = True) -> ctypes.CDLL:
+    """The kernel, from the cache or compiled now. flags: more of them; keep: False: compiled anew, and
+    not kept. Raises BuildError."""
     every = (*FLAGS, "-march=native", *flags)
     what = "\0".join([text, toolchain.version, toolchain.target, *every])
     key = hashlib.sha256(what.encode()).hexdigest()[:32]
-    folder = cache_folder()
+    folder = cache_folder() if keep else None
     kept = folder / f"{key}.so" if folder is not None else None
     if kept is not None and _whole(kept):
         with suppress(OSError):
