@@ -9,7 +9,20 @@ import sys
 
 import typer
 
-from etacec.cli import check, compile, data, evaluate, explain, export, fit, info, plot, run, show
+from etacec.cli import (
+    bench,
+    check,
+    compile,
+    data,
+    evaluate,
+    explain,
+    export,
+    fit,
+    info,
+    plot,
+    run,
+    show,
+)
 
 app = typer.Typer(
     name="etace",
@@ -27,6 +40,7 @@ app.command("fit")(fit.command)
 app.command("eval")(evaluate.command)
 app.command("run")(run.command)
 app.command("plot")(plot.command)
+app.command("bench")(bench.command)
 app.command("export")(export.command)
 app.command("info")(info.command)
 app.command("explain")(explain.command)

@@ -64,7 +64,7 @@ def command(
     if output is not None and output.suffix not in (".xyz", ".extxyz", ".json"):
         fail(f"-o writes .xyz or .json, not `{output.name}`", 2)
     kind = dtype_of(dtype)
-    frames, names = _read(structures)
+    frames, names = read_frames(structures)
     configure(device)
     from etace.errors import EtaceError, RequestError
     from etace.model import load
@@ -97,7 +97,7 @@ def command(
         typer.echo(f"written: {output}")
 
 
-def _read(paths: list[Path]) -> tuple[list[Any], list[str]]:
+def read_frames(paths: list[Path]) -> tuple[list[Any], list[str]]:
     """All frames of all files, each with a name for messages."""
     from ase.io import read
 
