@@ -11,13 +11,14 @@ from functools import lru_cache
 from importlib.util import find_spec
 
 FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-fPIC", "-shared")
+HEADERS = "#include <math.h>\n#include <string.h>\n"  # some systems have a compiler, but no C library to it
 VARIABLE = "ETACE_CC"  # a compiler of the user's choice
 
 
 @dataclass(frozen=True)
 class Toolchain:
     """command: of the compiler; version: what it says of itself; target: macros of the CPU it compiles
-    for, which say what its code needs"""
+    for and of its C library, which say what its code needs"""
 
     command: tuple[str, ...]
     version: str
@@ -44,15 +45,13 @@ def find() -> Toolchain | None:
 @lru_cache(maxsize=8)
 def _asked(command: tuple[str, ...]) -> Toolchain | None:
     version = _said([*command, "--version"])
-    target = _said([*command, "-march=native", "-dM", "-E", "-x", "c", os.devnull])
+    target = _said([*command, "-march=native", "-dM", "-E", "-x", "c", "-"], HEADERS)
     return None if version is None or target is None else Toolchain(command, version, target)
 
 
-def _said(command: list[str]) -> str | None:
+def _said(command: list[str], to: str = "") -> str | None:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, input=to)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     return done.stdout if done.returncode == 0 else None
