@@ -29,8 +29,8 @@ const char *@NAME@_message(int error) {
 
 // Memory for vectors.
 static real *etace_reals(int64_t count) {
-    const size_t size = ((uint64_t)count * sizeof(real) + 64) / 64 * 64;
-    return (uint64_t)count > SIZE_MAX / 4 / sizeof(real) ? NULL : aligned_alloc(64, size);
+    const size_t size = ((size_t)count * sizeof(real) + 63) / 64 * 64;
+    return (uint64_t)count > SIZE_MAX / 4 / sizeof(real) ? NULL : aligned_alloc(64, size + !size * 64);
 }
 
 int @NAME@_evaluate(int n, const int *species, const double (*positions)[3], const double cell[9],
