@@ -1,4 +1,4 @@
-"""Exported C: the program against the model, what it says of mistakes, and memory errors."""
+"""Exported C: the program against the model, and what it says of mistakes."""
 
 import ctypes
 import platform
@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 MODEL = ROOT / "examples/si_o.safetensors"
 FRAMES = ROOT / "examples/data/SiO2_EDI_test.xyz"
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic")
-SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 pytestmark = needs_compiler
 
 
@@ -221,39 +220,3 @@ def test_the_command_says_what_is_wrong(tmp_path):
     first = (start / "si_o.c").read_bytes()
     said(ROOT / "specs/si_o.etace", "--model", "si_o", "-o", start)
     assert (start / "si_o.c").read_bytes() == first
-
-
-# ------------------------------------------------------------ memory and undefined behaviour
-
-
-@pytest.fixture(scope="session")
-def sanitized(tmp_path_factory):
-    """Skips where the compiler has no sanitizers."""
-    folder = tmp_path_factory.mktemp("sanitizers")
-    (folder / "a.c").write_text("int main(void) { return 0; }\n")
-    out = str(folder / "a")
-    made = subprocess.run(
-        [*FOUND.command, *SANITIZED, str(folder / "a.c"), "-o", out], capture_output=True
-    )
-    if made.returncode or subprocess.run([out], capture_output=True).returncode:
-        pytest.skip("the C compiler has no sanitizers here")
-    return SANITIZED
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["bonds/bonds", *(pytest.param(n, marks=pytest.mark.slow) for n in ("zbl/m", "si_o/si_o"))],
-)
-def test_sanitizers_find_nothing(name, sanitized, tmp_path):
-    path = potential(name, tmp_path)
-    model = etace.load(path)
-    program = built(
-        exported(path, tmp_path / "a", "--name", "P"), "P", "-O1", "-march=native", *sanitized
-    )
-    whole = crystal(model.species)
-    frames = [
-        whole[:n] for n in (1, 2, 3, 7, 8, 9)
-    ]  # about lanes of 2 and 8 + structures(model.species)
-    same(program, model, frames, tmp_path / "frames.xyz")
-    (tmp_path / "none.xyz").write_text('0\nLattice="9 0 0 0 9 0 0 0 9"\n')
-    assert ran(program, tmp_path / "none.xyz") == [(0.0, [0.0] * 6, [])]
