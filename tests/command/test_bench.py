@@ -36,6 +36,7 @@ def test_backends_are_timed_and_agree():
     for b in found["backends"].values():
         assert set(b["us_per_atom"]) == {"evaluation", "list", "step"}
         assert all(x > 0 for x in b["us_per_atom"].values())
+        assert all(0 < x <= b["us_per_atom"][k] for k, x in b["fastest"].items())
         assert b["build_seconds"] > 0
         assert b["disagreement"]["energy"] < 1e-11
         assert b["disagreement"]["forces"] < 1e-11

@@ -91,6 +91,7 @@ def command(
                 "build_seconds": r.measured.build,
                 "lines": r.measured.lines,
                 "us_per_atom": {k: 1e6 * s / len(given) for k, s in r.measured.seconds.items()},
+                "fastest": {k: 1e6 * s / len(given) for k, s in r.measured.fastest.items()},
                 "shares": r.measured.stages,
                 "disagreement": disagreement(r.measured.result, first.measured.result),
             }
@@ -129,14 +130,15 @@ def _print(found: dict[str, Any]) -> None:
     load = "" if found["load"] is None else f"; load {found['load']:.1f}"
     say(
         f"{found['structure']}{seeded}: {found['atoms']} atoms, {found['neighbours']:.1f} neighbours each; "
-        f"{found['cores']} core{'s' if found['cores'] > 1 else ''}; medians of {found['rounds']} rounds{load}"
+        f"{found['cores']} core{'s' if found['cores'] > 1 else ''}; medians of {found['rounds']} rounds (fastest){load}"
     )
     backends = found["backends"]
     table = Table("", box=None, pad_edge=False)
     for name in backends:
         table.add_column(name, justify="right")
     for task, title in TITLES.items():
-        table.add_row(title, *(f"{b['us_per_atom'][task]:.3g}" for b in backends.values()))
+        cells = ((b["us_per_atom"][task], b["fastest"][task]) for b in backends.values())
+        table.add_row(title, *(f"{middle:.3g} ({least:.3g})" for middle, least in cells))
     table.add_row("built in, s", *(f"{b['build_seconds']:.2g}" for b in backends.values()))
     table.add_row(
         "forces differ by",

@@ -26,7 +26,7 @@ SKIN = 0.5  # Å, the calculator's
 class Measured:
     """Of one backend. name: what is in use; build: seconds until the first result can be had
 
-    seconds: of one call by task; stages: the evaluation's share by stage, of native kernels
+    seconds: of one call by task; fastest: the same in the fastest round; stages: the evaluation's share by stage, of native kernels
     """
 
     name: str
@@ -34,6 +34,7 @@ class Measured:
     lines: int | None
     result: Result
     seconds: dict[str, float] = field(default_factory=dict)
+    fastest: dict[str, float] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
 
 
@@ -100,6 +101,7 @@ def measure(runners: Sequence[Runner], rounds: int) -> None:
             times[k, name].append(_seconds(runners[k].tasks[name], n))
     for (k, name), values in times.items():
         runners[k].measured.seconds[name] = median(values)
+        runners[k].measured.fastest[name] = min(values)
     for runner in runners:
         runner.measured.stages = runner.shares(rounds)
 
