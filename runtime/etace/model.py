@@ -131,6 +131,14 @@ class Model:
         )
         return made
 
+    def native_program(self) -> tuple[Program, np.ndarray]:
+        """The native kernel's program, and its coefficients at the model's parameters."""
+        if self._kernel is None:
+            raise EtaceError("this model was not made by the compiler: it has no native kernel")
+        program, inference = self._kernel(), self.potential.inference
+        found = inference.coefficients(self.params)
+        return program, program.coefficients(found, inference.pieces)
+
     def paired(self, atoms: Any, *, skin: float = 0.0) -> Paired:
         """An `ase.Atoms` with its neighbours within the cutoffs + skin, Å. Raises StructureError."""
         p = self.potential

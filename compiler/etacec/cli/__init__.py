@@ -10,7 +10,21 @@ import sys
 
 import typer
 
-from etacec.cli import check, compile, data, evaluate, explain, fit, info, plot, prune, run, show
+from etacec.cli import (
+    bench,
+    check,
+    compile,
+    data,
+    evaluate,
+    explain,
+    export,
+    fit,
+    info,
+    plot,
+    prune,
+    run,
+    show,
+)
 from etacec.cli.common import drop_output, stop_once
 
 app = typer.Typer(
@@ -30,6 +44,8 @@ app.command("eval")(evaluate.command)
 app.command("prune")(prune.command)
 app.command("run")(run.command)
 app.command("plot")(plot.command)
+app.command("bench")(bench.command)
+app.command("export")(export.command)
 app.command("info")(info.command)
 app.command("explain")(explain.command)
 

@@ -76,7 +76,7 @@ def command(
     from etace.errors import EtaceError
 
     try:
-        frames, names = _read(structures)
+        frames, names = read_frames(structures)
     except EtaceError as error:
         fail(str(error), exit_code(error))
     configure(device)
@@ -108,7 +108,7 @@ def command(
         typer.echo(f"written: {output}")
 
 
-def _read(files: list[str]) -> tuple[list[Any], list[str]]:
+def read_frames(files: list[str]) -> tuple[list[Any], list[str]]:
     """All frames of all files, each with a name: without folders, unless two files would look alike."""
     from etace.data.frames import frames, shown
     from etace.data.reading import expand

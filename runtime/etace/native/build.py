@@ -34,10 +34,14 @@ def content_key(text: str, toolchain: Toolchain, *flags: str) -> str:
     return hashlib.sha256(what.encode()).hexdigest()[:32]
 
 
-def library(text: str, toolchain: Toolchain, *flags: str, what: str = "the kernel") -> ctypes.CDLL:
-    """The kernel, from the cache or compiled now. flags: more of them; what: what messages call it. Raises
-    BuildError."""
-    folder = cache_folder()
+def library(
+    text: str, toolchain: Toolchain, *flags: str, what: str = "the kernel", keep: bool = True
+) -> ctypes.CDLL:
+    """The kernel, from the cache or compiled now. Raises BuildError.
+
+    flags: more of them; what: what messages call it; keep: False: compiled anew, and not kept
+    """
+    folder = cache_folder() if keep else None
     kept = folder / f"{content_key(text, toolchain, *flags)}.so" if folder is not None else None
     if kept is not None and _whole(kept):
         with suppress(OSError):

@@ -16,6 +16,7 @@ FLAGS = {
     "c": ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", *SHARED),
     "c++": ("-std=c++17", "-O2", "-pthread", *SHARED),
 }
+HEADERS = "#include <math.h>\n#include <string.h>\n"  # some systems have a compiler, but no C library to it
 VARIABLE = "ETACE_CC"  # a compiler of the user's choice
 VARIABLE_CXX = "ETACE_CXX"  # the same for C++
 BESIDE = {"cc": "c++", "gcc": "g++", "clang": "clang++"}  # names, perhaps with a version after them
@@ -24,7 +25,7 @@ BESIDE = {"cc": "c++", "gcc": "g++", "clang": "clang++"}  # names, perhaps with 
 @dataclass(frozen=True)
 class Toolchain:
     """command: of the compiler; version: what it says of itself; target: macros of the CPU it compiles
-    for, which say what its code needs; language: c or c++"""
+    for and of its C library, which say what its code needs; language: c or c++"""
 
     command: tuple[str, ...]
     version: str
@@ -73,17 +74,15 @@ def _first(
 @lru_cache(maxsize=16)
 def _asked(command: tuple[str, ...], language: str) -> Toolchain | None:
     version = _said([*command, "--version"])
-    target = _said([*command, "-march=native", "-dM", "-E", "-x", language, os.devnull])
+    target = _said([*command, "-march=native", "-dM", "-E", "-x", language, "-"], HEADERS)
     if version is None or target is None:
         return None
     return Toolchain(command, version, target, language)
 
 
-def _said(command: list[str]) -> str | None:
+def _said(command: list[str], to: str = "") -> str | None:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, input=to)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     return done.stdout if done.returncode == 0 else None

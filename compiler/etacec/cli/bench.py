@@ -1,0 +1,153 @@
+"""`etace bench`: how long a model takes here, by JAX and by its native kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etacec.cli.common import AnyPath, Define, ModelOption, dtype_of, fail, overrides
+
+BACKENDS = ("jax", "native")
+TITLES = {
+    "evaluation": "E + F + V, list given, µs/atom",
+    "list": "list of neighbours, µs/atom",
+    "step": "step in ASE, list kept, µs/atom",
+}
+
+
+def command(
+    path: AnyPath,
+    structure: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A file that ASE reads; its first frame.",
+            show_default="a rattled crystal of about 512 atoms",
+        ),
+    ] = None,
+    model: ModelOption = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="float64 or float32.", show_default="the model's")
+    ] = None,
+    cores: Annotated[int, typer.Option("--cores", min=1, help="How many to use.")] = 1,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Medians over so many.")] = 9,
+    atoms: Annotated[int, typer.Option("--atoms", min=1, help="Of the crystal, about.")] = 512,
+    seed: Annotated[int, typer.Option("--seed", help="Of the crystal, and of parameters.")] = 0,
+    define: Define = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Time a model on every backend: evaluation, list, a whole step; what was built, and where time goes."""
+    kind = None if dtype is None else dtype_of(dtype)
+    import numpy as np
+    from etace.bench.measure import Runner, disagreement, measure
+    from etace.bench.structure import crystal
+    from etace.errors import EtaceError, RequestError
+    from etace.model import load
+
+    from etacec.cli.run import read_frames
+
+    given: Any = read_frames([str(structure)])[0][0] if structure is not None else None
+    runners: list[Runner] = []
+    missing: dict[str, str] = {}
+    for backend in BACKENDS:
+        try:
+            loaded = load(
+                path, model, dtype=kind, overrides=overrides(define), cores=cores, backend=backend
+            )
+            if given is None:
+                given = crystal(loaded.species, seed, atoms)
+            drawn = _draw(loaded, np.random.default_rng(seed))
+            runners.append(Runner(loaded, given))
+        except RequestError as error:
+            fail(str(error), 2)
+        except EtaceError as error:
+            if not runners:
+                fail(str(error), 1 if path.exists() else 2)
+            missing[backend] = str(error)
+    measure(runners, rounds)
+    first = runners[0]
+    p = first.model.potential
+    found: dict[str, Any] = {
+        "model": first.model.name,
+        "species": list(first.model.species),
+        "dtype": str(p.dtype),
+        "linear_parameters": first.model.length_basis,
+        "functions": p.site_columns.shape[1],
+        "drawn_parameters": drawn,
+        "structure": structure.name if structure is not None else "rattled crystal",
+        "seed": seed,
+        "atoms": len(given),
+        "neighbours": len(first.model.paired(given).pairs.i) / len(given),
+        "cores": cores,
+        "rounds": rounds,
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "missing": missing,
+        "backends": {
+            name: {
+                "name": r.measured.name,
+                "build_seconds": r.measured.build,
+                "lines": r.measured.lines,
+                "us_per_atom": {k: 1e6 * s / len(given) for k, s in r.measured.seconds.items()},
+                "fastest": {k: 1e6 * s / len(given) for k, s in r.measured.fastest.items()},
+                "shares": r.measured.stages,
+                "disagreement": disagreement(r.measured.result, first.measured.result),
+            }
+            for name, r in zip(BACKENDS, runners, strict=False)
+        },
+    }
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _print(found)
+
+
+def _draw(loaded: Any, rng: Any) -> bool:
+    """Random linear parameters where all are zero: whether they were."""
+    import numpy as np
+
+    if not loaded.length_basis or np.any(loaded.get_linear_parameters()):
+        return False
+    loaded.set_linear_parameters(0.01 * rng.normal(size=loaded.length_basis))
+    return True
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def say(text: str) -> None:
+        typer.echo(text)
+
+    say(
+        f"{found['model']}: {', '.join(found['species'])}; {found['functions']} functions, "
+        f"{found['linear_parameters']} linear parameters"
+        f"{' (drawn at random)' if found['drawn_parameters'] else ''}; {found['dtype']}"
+    )
+    seeded = f" (seed {found['seed']})" if found["structure"] == "rattled crystal" else ""
+    load = "" if found["load"] is None else f"; load {found['load']:.1f}"
+    say(
+        f"{found['structure']}{seeded}: {found['atoms']} atoms, {found['neighbours']:.1f} neighbours each; "
+        f"{found['cores']} core{'s' if found['cores'] > 1 else ''}; medians of {found['rounds']} rounds (fastest){load}"
+    )
+    backends = found["backends"]
+    table = Table("", box=None, pad_edge=False)
+    for name in backends:
+        table.add_column(name, justify="right")
+    for task, title in TITLES.items():
+        cells = ((b["us_per_atom"][task], b["fastest"][task]) for b in backends.values())
+        table.add_row(title, *(f"{middle:.3g} ({least:.3g})" for middle, least in cells))
+    table.add_row("built in, s", *(f"{b['build_seconds']:.2g}" for b in backends.values()))
+    table.add_row(
+        "forces differ by",
+        *(f"{b['disagreement']['forces']:.0e}" if k else "-" for k, b in enumerate(backends.values())),
+    )  # fmt: skip
+    Console().print(table, highlight=False)
+    for b in backends.values():
+        if b["shares"]:
+            shares = ", ".join(f"{name} {100 * x:.0f} %" for name, x in b["shares"].items())
+            say(f"{b['name']}; {b['lines']} lines of C; {shares}")
+    for name, why in found["missing"].items():
+        say(f"{name}: {why}")

@@ -1,0 +1,1 @@
+"""How long a model takes here, backend by backend: what `etace bench` prints."""
