@@ -26,7 +26,7 @@ using Whole = ffi::Buffer<ffi::S32>;
 
 struct Kernel {
     int64_t lanes;
-    void *scratch, *positions, *blocks, *forces;
+    void *scratch, *positions, *blocks, *results;
 };
 
 // The functions of a kernel, as its own text explains them.
@@ -39,8 +39,9 @@ using Blocks = void(int64_t first, int64_t last, const int32_t *species, const i
                     const int64_t *rows, const int32_t *neighbour, const Real *X,
                     const Real *coefficients, Real *scratch, Real *F, Real *out);
 template <typename Real>
-using Forces = void(int64_t first, int64_t last, int64_t atoms, const int64_t *images, int64_t parts,
-                    int64_t stride, const Real *F, Real *forces);
+using Collect = void(int64_t first, int64_t last, int64_t atoms, const int64_t *images,
+                     const int64_t *slot, const Real *F, const Real *out, Real *energies, Real *forces,
+                     Real *virials);
 
 std::mutex registering;
 std::map<std::string, Kernel, std::less<>> registry;
@@ -115,7 +116,7 @@ std::vector<int64_t> wide(const Whole &x) {
 // Arrays are those of `etace.native.graph.NativeGraph`; energy: [S]; energies: [n]; forces: [n][3];
 // virial: [S][6], Voigt order.
 template <ffi::DataType R>
-ffi::Error run(ffi::ThreadPool pool, std::string_view key, int64_t parts, int64_t threads, double far,
+ffi::Error run(ffi::ThreadPool pool, std::string_view key, int64_t each, int64_t apart, int64_t threads, double far,
                ffi::Buffer<R> coefficients, ffi::Buffer<R> positions, ffi::Buffer<R> cells, Whole slot,
                Whole species, Whole atom, Whole rows, Whole neighbour, Whole owner, Whole shift,
                Whole images, Whole structure, ffi::ResultBuffer<R> energy,
@@ -132,13 +133,15 @@ ffi::Error run(ffi::ThreadPool pool, std::string_view key, int64_t parts, int64_
     if (atom.dimensions().back() != W || neighbour.dimensions().back() != W)
         return ffi::Error::InvalidArgument("the graph was made for a kernel with other lanes");
     const int64_t n = slot.element_count(), blocks = species.element_count();
-    const int64_t S = energy->element_count(), count = owner.element_count(), stride = 4 * (count + 1);
+    const int64_t S = energy->element_count(), count = owner.element_count();
+    const int64_t parts = (blocks + each - 1) / each, stride = 4 * (count + apart * parts);
     if (static_cast<int64_t>(positions.element_count()) != 3 * n)
         return ffi::Error::InvalidArgument("positions are not those of the graph's atoms");
-    const std::vector<int64_t> row = wide(rows), image = wide(images);
+    const std::vector<int64_t> row = wide(rows), image = wide(images), place = wide(slot);
     const int64_t kinds = (static_cast<int64_t>(row.size()) - 1) / blocks;
 
-    const Space<Real> X(stride), F(parts * stride), out(blocks * 7 * W);
+    const Space<Real> X(stride), F(stride), out(blocks * 7 * W), virials(6 * n);
+    std::memset(F.at(0), 0, stride * sizeof(Real));
     std::fill(X.at(4 * count), X.at(stride), static_cast<Real>(far));
     reinterpret_cast<Positions<Real> *>(kernel->positions)(
         0, count, positions.typed_data(), owner.typed_data(), shift.typed_data(),
@@ -149,27 +152,24 @@ ffi::Error run(ffi::ThreadPool pool, std::string_view key, int64_t parts, int64_
         longest = std::max(longest, row[(b + 1) * kinds] - row[b * kinds]);
     const int64_t room = reinterpret_cast<Scratch *>(kernel->scratch)(longest);
     const int64_t workers = std::min(parts, std::max<int64_t>(threads ? threads : pool.num_threads(), 1));
-    const int64_t apart = (room + 15) / 16 * 16;
-    const Space<Real> scratch(workers * apart);
-    const int64_t each = (blocks + parts - 1) / parts;
+    const int64_t whole = (room + 15) / 16 * 16;
+    const Space<Real> scratch(workers * whole);
     in_parallel(pool, parts, workers, [&](int64_t p, int64_t worker) {
-        std::memset(F.at(p * stride), 0, stride * sizeof(Real));
         reinterpret_cast<Blocks<Real> *>(kernel->blocks)(
-            std::min(p * each, blocks), std::min((p + 1) * each, blocks), species.typed_data(),
+            p * each, std::min((p + 1) * each, blocks), species.typed_data(),
             atom.typed_data(), row.data(), neighbour.typed_data(), X.at(0), coefficients.typed_data(),
-            scratch.at(worker * apart), F.at(p * stride), out.at(0));
+            scratch.at(worker * whole), F.at(0), out.at(0));
     });
-    reinterpret_cast<Forces<Real> *>(kernel->forces)(0, n, n, image.data(), parts, stride, F.at(0),
-                                                     forces->typed_data());
+    reinterpret_cast<Collect<Real> *>(kernel->results)(
+        0, n, n, image.data(), place.data(), F.at(0), out.at(0), energies->typed_data(),
+        forces->typed_data(), virials.at(0));
 
     // sums in the order of the atoms
     std::vector<double> total(7 * S, 0.0);
     for (int64_t i = 0; i < n; i++) {
-        const int64_t at = slot.typed_data()[i];
-        const Real *const own = out.at(at / W * 7 * W + at % W);
         double *const sum = &total[7 * structure.typed_data()[i]];
-        energies->typed_data()[i] = own[0];
-        for (int q = 0; q < 7; q++) sum[q] += own[q * W];
+        sum[0] += energies->typed_data()[i];
+        for (int q = 0; q < 6; q++) sum[1 + q] += *virials.at(6 * i + q);
     }
     for (int64_t s = 0; s < S; s++) {
         energy->typed_data()[s] = static_cast<Real>(total[7 * s]);
@@ -187,7 +187,8 @@ auto binding() {
     return ffi::Ffi::Bind()
         .Ctx<ffi::ThreadPool>()
         .Attr<std::string_view>("key")
-        .Attr<int64_t>("parts")
+        .Attr<int64_t>("each")
+        .Attr<int64_t>("apart")
         .Attr<int64_t>("threads")
         .Attr<double>("far")
         .template Arg<Reals>()
@@ -215,7 +216,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(etace_float32, run<ffi::F32>, binding<ffi::F32>())
 
 // Makes a kernel known; one that is known already stays as it is.
 extern "C" void etace_register(const char *key, int64_t lanes, void *scratch, void *positions,
-                               void *blocks, void *forces) {
+                               void *blocks, void *results) {
     const std::lock_guard<std::mutex> lock(registering);
-    registry.emplace(key, Kernel{lanes, scratch, positions, blocks, forces});
+    registry.emplace(key, Kernel{lanes, scratch, positions, blocks, results});
 }

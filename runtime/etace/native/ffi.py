@@ -21,12 +21,12 @@ import numpy as np
 
 from etace.native import toolchain
 from etace.native.build import BuildError, content_key, library
-from etace.native.kernel import Kernel, parts_of
-from etace.native.layout import FAR
+from etace.native.kernel import Kernel
+from etace.native.layout import APART, FAR
 from etace.native.program import Program
 from etace.native.toolchain import Toolchain
 
-FUNCTIONS = ("etace_scratch", "etace_positions", "etace_blocks", "etace_forces")
+FUNCTIONS = ("etace_scratch", "etace_positions", "etace_blocks", "etace_results")
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class Call:
     program: Program = field(compare=False, repr=False)
 
     def __call__(
-        self, coefficients: Any, positions: Any, cells: Any, graph: Sequence[Any]
+        self, coefficients: Any, positions: Any, cells: Any, graph: Sequence[Any], each: int
     ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """(energy [S], energies [n], forces [n, 3], virial [S, 6] in Voigt order) inside a JAX program.
 
         coefficients: of the program; positions: [n, 3], Å; cells: [S, 3, 3], Å; graph: the arrays
-        slot, species, atom, rows, neighbour, owner, shift, images and structure of a `NativeGraph`
+        slot, species, atom, rows, neighbour, owner, shift, images and structure of a `NativeGraph`;
+        each: blocks of a part
         """
         n, structures = len(positions), len(cells)
         shapes = [
@@ -59,8 +60,8 @@ class Call:
         )
         reals = [jnp.asarray(x) for x in (coefficients, positions, cells)]
         energy, energies, forces, virial = call(
-            *reals, *(jnp.asarray(x) for x in graph), key=self.key, parts=np.int64(parts_of(n)),
-            threads=np.int64(self.threads), far=np.float64(FAR),
+            *reals, *(jnp.asarray(x) for x in graph), key=self.key, each=np.int64(each),
+            apart=np.int64(APART), threads=np.int64(self.threads), far=np.float64(FAR),
         )  # fmt: skip
         return energy, energies, forces, virial
 

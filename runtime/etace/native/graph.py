@@ -34,11 +34,12 @@ class NativeGraph:
     positions: [n, 3], Å; cell: [3, 3] or [S, 3, 3], Å, vectors are rows
     structure: [n], int32, for a batch, else None
     The rest is as in `Layout`, all int32; behind its own rows, neighbour and owner have some that stand
-    for nothing. longest: neighbours an atom can have, of all species
+    for nothing. longest: neighbours an atom can have, of all species; each: blocks of a part
     """
 
     call: Call = dataclasses.field(metadata={"static": True})
     longest: int = dataclasses.field(metadata={"static": True})
+    each: int = dataclasses.field(metadata={"static": True})
     positions: Array
     cell: Array
     slot: Array
@@ -59,19 +60,24 @@ class NativeGraph:
         made = layout(structures, n_species, call.lanes, batch)
         real = np.dtype(call.program.dtype)
         cell = np.array([s.cell for s in structures]) if batch else structures[0].cell
-        none = len(made.owner)  # the row that is far away: the last one, also with room to spare
         owner = _longer(made.owner, 0)
-        far = len(owner)
+        none, more = len(made.owner), len(owner) - len(made.owner)
+
+        def moved(rows: np.ndarray) -> np.ndarray:
+            """Those far away stand behind all others, also with room to spare."""
+            return (rows + more * (rows >= none)).astype(np.int32)
+
         return NativeGraph(
             call,
             slot_bucket(made.longest + made.longest // 8 + 1),
+            made.each,
             np.concatenate([s.positions for s in structures]).astype(real),
             cell.astype(real),
             made.slot.astype(np.int32),
             made.species,
-            np.where(made.atom == none, far, made.atom).astype(np.int32),
+            moved(made.atom),
             made.rows.astype(np.int32),
-            _longer(np.where(made.neighbour == none, far, made.neighbour).astype(np.int32), far),
+            _longer(moved(made.neighbour), len(owner)),
             owner,
             _longer(made.shift, 0),
             made.images.astype(np.int32),
@@ -110,7 +116,7 @@ class NativeGraph:
         structure = np.zeros(self.n_atoms, np.int32) if one else self.structure
         layout = (self.slot, self.species, self.atom, self.rows, self.neighbour, self.owner)
         arrays = (*layout, self.shift, self.images, structure)
-        energy, energies, forces, six = self.call(tables, self.positions, cells, arrays)
+        energy, energies, forces, six = self.call(tables, self.positions, cells, arrays, self.each)
         virial = full(six)
         return Results(energy[0] if one else energy, energies, forces, virial[0] if one else virial)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,8 +17,6 @@ from etace.native.layout import FAR, Layout
 from etace.native.program import Program
 from etace.native.toolchain import Toolchain
 
-PARTS = 16  # arrays of forces at most: threads that can be at work
-ATOMS = 256  # for which an array of forces of their own pays
 ALIGNED = 64  # bytes
 
 
@@ -40,9 +40,11 @@ class Kernel:
         self.c.etace_scratch.restype = ctypes.c_int64
         self.lanes = int(self.c.etace_lanes())
 
+        self._spare: WeakKeyDictionary[Layout, list[_Space]] = WeakKeyDictionary()
+
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.cores, thread_name_prefix="etace")
+        return ThreadPoolExecutor(max(self.cores - 1, 1), thread_name_prefix="etace")
 
     def __call__(
         self, graph: Layout, positions: np.ndarray, cells: np.ndarray, coefficients: np.ndarray
@@ -51,47 +53,65 @@ class Kernel:
 
         What is summed in which order hangs on the graph alone, not on the number of cores.
         """
-        real, rows = self.dtype, len(graph.owner)
-        x = np.ascontiguousarray(positions, real)
-        X = _aligned((rows + 1, 4), real)
-        X[rows] = FAR
-        cells = np.ascontiguousarray(cells, real)
-        self.c.etace_positions(
-            _n(0), _n(rows), _at(x), _at(graph.owner), _at(graph.shift), _at(graph.structure),
-            _at(cells), _at(X),
-        )  # fmt: skip
-        parts = parts_of(graph.atoms)
-        F = _aligned((parts, rows + 1, 4), real)
-        out = _aligned((graph.blocks, 7, self.lanes), real)
-        scratch = int(self.c.etace_scratch(_n(graph.longest)))
-        each = -(-graph.blocks // parts)
+        spare = self._spare.setdefault(graph, [])
+        try:
+            space = spare.pop()  # each call at the same time has its own
+        except IndexError:
+            space = _Space(self, graph)
+        x, cells = (np.ascontiguousarray(a, self.dtype) for a in (positions, cells))
+        self.c.etace_positions(*space.rows, _at(x), *space.images, _at(cells), space.X)
+        space.forces.fill(0)
+        parts = itertools.count()
 
-        def job(p: int) -> None:
-            F[p] = 0
-            space = _aligned((scratch,), real)
-            first, last = min(p * each, graph.blocks), min((p + 1) * each, graph.blocks)
-            self.c.etace_blocks(
-                _n(first), _n(last), _at(graph.species), _at(graph.atom), _at(graph.rows),
-                _at(graph.neighbour), _at(X), _at(coefficients), _at(space), _at(F[p]), _at(out),
-            )  # fmt: skip
+        def work(worker: int) -> None:
+            while (p := next(parts)) < graph.parts:
+                first, last = p * graph.each, min((p + 1) * graph.each, graph.blocks)
+                self.c.etace_blocks(
+                    _n(first), _n(last), *space.graph, _at(coefficients), space.scratch(worker),
+                    *space.results,
+                )  # fmt: skip
 
-        if self.cores == 1 or parts == 1:
-            for p in range(parts):
-                job(p)
-        else:
-            list(self._threads.map(job, range(parts)))
-        forces = np.empty((graph.atoms, 3), real)
-        self.c.etace_forces(
-            _n(0), _n(graph.atoms), _n(graph.atoms), _at(graph.images), _n(parts),
-            _n(4 * (rows + 1)), _at(F), _at(forces),
-        )  # fmt: skip
-        flat = np.moveaxis(out, 1, 2).reshape(-1, 7)[graph.slot]
-        return Sums(flat[:, 0], forces, flat[:, 1:])
+        workers = min(self.cores, graph.parts)
+        others = [self._threads.submit(work, w) for w in range(1, workers)]
+        try:
+            work(0)
+        finally:
+            for other in others:
+                other.result()
+        n = graph.atoms
+        made = Sums(*(np.empty((n, *size), self.dtype) for size in ((), (3,), (6,))))
+        self.c.etace_results(
+            _n(0), _n(n), *space.sums, _at(made.energies), _at(made.forces), _at(made.virials)
+        )
+        spare.append(space)
+        return made
 
 
-def parts_of(atoms: int) -> int:
-    """How many arrays of forces so many atoms are summed in."""
-    return max(1, min(PARTS, atoms // ATOMS))
+class _Space:
+    """Memory of one call, and the arguments that are the same in every call of a graph."""
+
+    def __init__(self, kernel: Kernel, graph: Layout):
+        rows, real = graph.rows_of_X, kernel.dtype
+        self._real = real
+        self._size = int(kernel.c.etace_scratch(_n(graph.longest)))
+        self._scratch: dict[int, np.ndarray] = {}
+        positions = _aligned((rows, 4), real)
+        positions[len(graph.owner) :] = FAR
+        self.forces = _aligned((rows, 4), real)
+        out = _aligned((graph.blocks, 7, kernel.lanes), real)
+        self._held = (graph.owner, graph.shift, positions, out)  # as long as pointers to them
+        self.X = _at(positions)
+        self.rows = _n(0), _n(len(graph.owner))
+        self.images = _at(graph.owner), _at(graph.shift), _at(graph.structure)
+        lists = graph.species, graph.atom, graph.rows, graph.neighbour
+        self.graph = *map(_at, lists), self.X
+        self.results = _at(self.forces), _at(out)
+        self.sums = _n(graph.atoms), _at(graph.images), _at(graph.slot), *self.results
+
+    def scratch(self, worker: int) -> ctypes.c_void_p:
+        if worker not in self._scratch:
+            self._scratch[worker] = _aligned((self._size,), self._real)
+        return _at(self._scratch[worker])
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

@@ -16,6 +16,10 @@ FLAGS = {
     "c": ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", *SHARED),
     "c++": ("-std=c++17", "-O2", "-pthread", *SHARED),
 }
+GCC = (
+    "-fschedule-insns",
+    "-fsched-pressure",
+)  # off by default on x86: a tenth faster, less spilled
 HEADERS = "#include <math.h>\n#include <string.h>\n"  # some systems have a compiler, but no C library to it
 VARIABLE = "ETACE_CC"  # a compiler of the user's choice
 VARIABLE_CXX = "ETACE_CXX"  # the same for C++
@@ -38,7 +42,8 @@ class Toolchain:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        return (*FLAGS[self.language], "-march=native")
+        gcc = GCC if self.language == "c" and "__clang__" not in self.target else ()
+        return (*FLAGS[self.language], *gcc, "-march=native")
 
 
 def find() -> Toolchain | None:

@@ -15,10 +15,12 @@ from etacec.codegen.native.terms import Curves, Energy, PairTerm
 def distances(edges: Edges) -> list[str]:
     """Geometry of every row, with what the spec's formulas make of it; energies of single edges."""
     body = [
-        "vec d[3] = {{0}};",
+        "vec d[3];",
         "for (int l = 0; l < LANES; l++) {",
         "    const real *const other = X + 4 * (ptrdiff_t)neighbour[k * LANES + l];",
-        "    for (int c = 0; c < 3; c++) d[c][l] = other[c];",
+        "    for (int c = 0; c < 3; c++)",
+        "        if (l == 0) d[c] = all(other[c]);  // of no earlier value",
+        "        else d[c][l] = other[c];",
         "}",
         "for (int c = 0; c < 3; c++) d[c] -= at[c];",
         "const vec far = vec_sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);",

@@ -25,7 +25,8 @@ typedef @INT@ whole;
 typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
 typedef whole mask __attribute__((vector_size(LANES * sizeof(real))));
 
-#define all(x) ((x) + (vec){0})
+// A number in all lanes; a vector as it is.
+#define all(x) _Generic((x), vec: (x), default: (x) + (vec){0})
 
 static inline vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 static inline vec vec_min(vec a, vec b) { return choose(a < b, a, b); }
@@ -128,19 +129,19 @@ void etace_positions(int64_t first, int64_t last, const real *positions, const i
     }
 }
 
-// Forces of atoms first .. last - 1 from those of all parts and images. images: [atoms + 1], which rows
-// behind the atoms are of each; parts: number of arrays F, `stride` numbers apart.
-void etace_forces(int64_t first, int64_t last, int64_t atoms, const int64_t *images, int64_t parts,
-                  int64_t stride, const real *F, real *forces) {
-    for (int64_t i = first; i < last; i++)
-        for (int d = 0; d < 3; d++) {
-            real sum = N(0.0);
-            for (int64_t p = 0; p < parts; p++) {
-                const real *const own = F + p * stride;
-                sum += own[4 * i + d];
-                for (int64_t k = images[i]; k < images[i + 1]; k++) sum += own[4 * (atoms + k) + d];
-            }
-            forces[3 * i + d] = sum;
-        }
+// Results of atoms first .. last - 1: forces from those of all their rows, energies and virials from the
+// lanes. images: [atoms + 1], which rows behind the atoms are of each; slot: [atoms], of each in the lanes
+// of all blocks; F, out: of `etace_blocks`; virials: [atoms][6].
+void etace_results(int64_t first, int64_t last, int64_t atoms, const int64_t *images, const int64_t *slot,
+                   const real *F, const real *out, real *energies, real *forces, real *virials) {
+    for (int64_t i = first; i < last; i++) {
+        const real *const own = out + slot[i] / LANES * 7 * LANES + slot[i] % LANES;
+        real sum[3] = {F[4 * i], F[4 * i + 1], F[4 * i + 2]};
+        for (int64_t k = atoms + images[i]; k < atoms + images[i + 1]; k++)
+            for (int d = 0; d < 3; d++) sum[d] += F[4 * k + d];
+        for (int d = 0; d < 3; d++) forces[3 * i + d] = sum[d];
+        energies[i] = own[0];
+        for (int d = 0; d < 6; d++) virials[6 * i + d] = own[(1 + d) * LANES];
+    }
 }
 """

@@ -15,7 +15,7 @@ enum { ETACE_OK, ETACE_NUMBER, ETACE_SPECIES, ETACE_CELL, ETACE_CLOSE, ETACE_MAN
 #define ETACE_LARGEST 1e8  // of a coordinate
 #define ETACE_LEAST 1e-6   // between atoms, and between opposite faces of a periodic cell
 
-// What the kernel reads (`etace_blocks`, `etace_positions`, `etace_forces`), and a bit more.
+// What the kernel reads (`etace_blocks`, `etace_positions`, `etace_results`), and a bit more.
 //
 // slot: [atoms], of each in the lanes of all blocks; species: [blocks]; atom: [blocks][lanes], rows;
 // rows: [blocks * kinds + 1]; neighbour: [rows of neighbours][lanes], rows, or `extended` where there is

@@ -44,7 +44,8 @@ int @NAME@_evaluate(int n, const int *species, const double (*positions)[3], con
     real *const x = etace_reals(3 * list.atoms), *const X = etace_reals(4 * rows);
     real *const F = etace_reals(4 * rows), *const out = etace_reals(list.blocks * 7 * LANES);
     real *const scratch = etace_reals(etace_scratch(list.longest));
-    const int enough = x && X && F && out && scratch;
+    real *const found = etace_reals(10 * list.atoms);  // energies, forces, virials
+    const int enough = x && X && F && out && scratch && found;
     if (enough) {
         real lattice[9];
         for (int k = 0; k < 9; k++) lattice[k] = N(pbc[k / 3] ? cell[k] : 0);
@@ -54,19 +55,19 @@ int @NAME@_evaluate(int n, const int *species, const double (*positions)[3], con
         for (int k = 0; k < 4; k++) X[4 * list.extended + k] = N(1e9);  // far from everything
         etace_blocks(0, list.blocks, list.species, list.atom, list.rows, list.neighbour, X, coefficients,
                      scratch, F, out);
-        etace_forces(0, list.atoms, list.atoms, list.images, 1, 4 * rows, F, x);
+        real *const f = found + list.atoms, *const v = f + 3 * list.atoms;
+        etace_results(0, list.atoms, list.atoms, list.images, list.slot, F, out, found, f, v);
         double total = 0, sum[6] = {0};
         for (int64_t i = 0; i < list.atoms; i++) {
-            const real *const own = out + list.slot[i] / LANES * 7 * LANES + list.slot[i] % LANES;
-            total += own[0];
-            for (int k = 0; k < 6; k++) sum[k] += own[(1 + k) * LANES];
-            if (energies) energies[i] = own[0];
-            for (int d = 0; d < 3 && forces; d++) forces[i][d] = x[3 * i + d];
+            total += found[i];
+            for (int k = 0; k < 6; k++) sum[k] += v[6 * i + k];
+            if (energies) energies[i] = found[i];
+            for (int d = 0; d < 3 && forces; d++) forces[i][d] = f[3 * i + d];
         }
         if (energy) *energy = total;
         for (int k = 0; k < 6 && virial; k++) virial[k] = sum[k];
     }
-    free(x), free(X), free(F), free(out), free(scratch);
+    free(x), free(X), free(F), free(out), free(scratch), free(found);
     etace_list_free(&list);
     return enough ? @NAME@_OK : @NAME@_MEMORY;
 }
