@@ -18,6 +18,7 @@ from etace.native.build import BuildError, library
 from etace.native.kernel import Kernel
 from etace.native.layout import layout
 from etacec import compile_file, compile_text
+from etacec.codegen.native import products
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.etace"))
@@ -134,6 +135,30 @@ def test_single_precision_is_near(name):
     single, double = loaded(name, "float32"), loaded(name)
     atoms = crystal(double.species)
     agree(single.evaluate(atoms), double.evaluate(atoms), 2e-4)
+
+
+@needs_compiler
+@pytest.mark.parametrize("written", [0, 10**6])
+@pytest.mark.parametrize("name", ["si_zbl/si_zbl", "si_o/si_o", "si_o/pair_only"])
+def test_energies_of_members_come_with_those_of_the_mean(name, written, monkeypatch):
+    """Written out or by tables: what members_products reads is there in both."""
+    monkeypatch.setattr(products, "WRITTEN_OUT", written)
+    native = loaded(name)
+    atoms = crystal(native.species, seed=3, n=2)
+    atoms.positions[0] += 0.6  # close enough for a core, if there is one
+    rng = np.random.default_rng(1)
+    mean = rng.normal(size=native.length_basis)
+    each = mean + 0.1 * rng.normal(size=(5, native.length_basis))
+    native.set_linear_parameters(mean)
+    plain = native.evaluate(atoms)
+    native.set_committee(each)
+    found = native.evaluate_committee(atoms, forces=False)
+    assert found.energy == plain.energy
+    np.testing.assert_array_equal(found.forces, plain.forces)
+    for c, energy in zip(each, found.member_energies, strict=True):
+        native.set_linear_parameters(c)
+        expected = native.evaluate(atoms)
+        assert abs(energy - expected.energy) <= 1e-12 * np.abs(expected.energies).sum()
 
 
 @needs_compiler

@@ -53,6 +53,7 @@ class NativeEvaluator:
         self.kernel, self.toolchain = Kernel(program, toolchain, cores), toolchain
         self.name = f"native, {self.kernel.lanes} lanes, {toolchain.name}"
         self._known: list[tuple[Any, np.ndarray]] = []
+        self._members: Any = None
 
     def coefficients(self, params: Mapping[str, Any]) -> np.ndarray:
         """Made anew only for other parameters; those of a model and its committee are kept."""
@@ -74,19 +75,31 @@ class NativeEvaluator:
     def __call__(
         self, params: Any, prepared: NativePrepared, members: Members | None = None
     ) -> HostResults:
-        """Energy, forces and virial of all structures, and what is asked of a committee, whose members
-        are evaluated one after the other."""
-        sums = self._sums(params, prepared)
+        """Energy, forces and virial of all structures, and what is asked of a committee: with forces its
+        members are evaluated one after the other, energies alone come with those of the mean."""
+        alone = None if members is None or members.forces else self._beside(members.params)
+        sums = self._sums(params, prepared, alone)
         starts = np.cumsum([0, *prepared.counts[:-1]])
         energy = np.add.reduceat(sums.energies, starts)
         virial = full(np.add.reduceat(sums.virials, starts, axis=0))
         member_energy = member_forces = None
-        if members is not None:
+        if sums.members is not None:
+            member_energy = np.add.reduceat(sums.members, starts, axis=1)
+        elif members is not None:
             each = [self._sums(p, prepared) for p in members.params]
             member_energy = np.array([np.add.reduceat(s.energies, starts) for s in each])
             member_forces = np.array([s.forces for s in each]) if members.forces else None
         return HostResults(energy, sums.energies, sums.forces, virial, member_energy, member_forces)
 
-    def _sums(self, params: Any, prepared: NativePrepared) -> Sums:
+    def _sums(
+        self, params: Any, prepared: NativePrepared, members: np.ndarray | None = None
+    ) -> Sums:
         x = (prepared.layout, prepared.positions, prepared.cells)
-        return self.kernel(*x, self.coefficients(params))
+        return self.kernel(*x, self.coefficients(params), members)
+
+    def _beside(self, members: Sequence[Any]) -> np.ndarray:
+        """Coefficients of all members, [size, members]; those of the last committee are kept."""
+        if members is not self._members:
+            columns = [self.coefficients(p) for p in members]
+            self._columns, self._members = np.stack(columns, axis=1), members
+        return self._columns

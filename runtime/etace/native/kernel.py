@@ -22,11 +22,13 @@ ALIGNED = 64  # bytes
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """energies: [atoms], eV; forces: [atoms, 3], eV/Å; virials: [atoms, 6], eV, Voigt order."""
+    """energies: [atoms], eV; forces: [atoms, 3], eV/Å; virials: [atoms, 6], eV, Voigt order;
+    members: energies of a committee's, [members, atoms]"""
 
     energies: np.ndarray
     forces: np.ndarray
     virials: np.ndarray
+    members: np.ndarray | None = None
 
 
 class Kernel:
@@ -47,9 +49,15 @@ class Kernel:
         return ThreadPoolExecutor(max(self.cores - 1, 1), thread_name_prefix="etace")
 
     def __call__(
-        self, graph: Layout, positions: np.ndarray, cells: np.ndarray, coefficients: np.ndarray
+        self,
+        graph: Layout,
+        positions: np.ndarray,
+        cells: np.ndarray,
+        coefficients: np.ndarray,
+        members: np.ndarray | None = None,
     ) -> Sums:
-        """positions: [atoms, 3], Å; cells: [3, 3], or [structures, 3, 3]; coefficients: of the program.
+        """positions: [atoms, 3], Å; cells: [3, 3], or [structures, 3, 3]; coefficients: of the program;
+        members: those of a committee's members, [.., members], whose energies alone are wanted.
 
         What is summed in which order hangs on the graph alone, not on the number of cores.
         """
@@ -62,13 +70,19 @@ class Kernel:
         self.c.etace_positions(*space.rows, _at(x), *space.images, _at(cells), space.X)
         space.forces.fill(0)
         parts = itertools.count()
+        run, energies = self.c.etace_blocks, None
+        more: tuple[Any, ...] = ()
+        if members is not None:
+            run, count = self.c.etace_committee, members.shape[1]
+            energies = _aligned((graph.blocks, count, self.lanes), self.dtype)
+            more = _n(count), _at(members), _at(energies)
 
         def work(worker: int) -> None:
             while (p := next(parts)) < graph.parts:
                 first, last = p * graph.each, min((p + 1) * graph.each, graph.blocks)
-                self.c.etace_blocks(
+                run(
                     _n(first), _n(last), *space.graph, _at(coefficients), space.scratch(worker),
-                    *space.results,
+                    *space.results, *more,
                 )  # fmt: skip
 
         workers = min(self.cores, graph.parts)
@@ -78,8 +92,9 @@ class Kernel:
         finally:
             for other in others:
                 other.result()
-        n = graph.atoms
-        made = Sums(*(np.empty((n, *size), self.dtype) for size in ((), (3,), (6,))))
+        n, real = graph.atoms, self.dtype
+        each = None if energies is None else _of_atoms(energies, graph.slot)
+        made = Sums(np.empty(n, real), np.empty((n, 3), real), np.empty((n, 6), real), each)
         self.c.etace_results(
             _n(0), _n(n), *space.sums, _at(made.energies), _at(made.forces), _at(made.virials)
         )
@@ -112,6 +127,12 @@ class _Space:
         if worker not in self._scratch:
             self._scratch[worker] = _aligned((self._size,), self._real)
         return _at(self._scratch[worker])
+
+
+def _of_atoms(energies: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    """[members, atoms] of [blocks, members, lanes]."""
+    block, lane = np.divmod(slot, energies.shape[2])
+    return np.ascontiguousarray(energies[block, :, lane].T)
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

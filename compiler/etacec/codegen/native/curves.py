@@ -71,3 +71,11 @@ def dot(row: str, first: int, n: int, function: str) -> str:
 
 def indent(lines: Sequence[str], by: int = 4) -> list[str]:
     return [" " * by + line for line in lines]
+
+
+def table(name: str, values: Sequence[int]) -> list[str]:
+    """Whole numbers of a static array."""
+    out = [f"static const int32_t {name}[] = {{"]
+    for k in range(0, max(len(values), 1), 20):
+        out.append("    " + ", ".join(map(str, values[k : k + 20] or [0])) + ",")
+    return [*out, "};"]

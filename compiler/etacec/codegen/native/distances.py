@@ -46,17 +46,17 @@ def distances(edges: Edges) -> list[str]:
     if edges.along:
         ends.append("vec along = all(N(0.0));")
     for j, t in enumerate(edges.pairs):
-        ends += _pair(t, f"p{j}")
+        ends += _pair(t, f"p{j}", edges.alone[j])
     for j, energy in enumerate(edges.energies):
         ends += _energy(edges, energy, f"u{j}_")
     if edges.along:
         ends.append("g[4] = along;")
     inner = live([*body, *formulas, *ends])
-    unused = [] if edges.along else ["(void)E;"]
+    unused = [] if edges.along else ["(void)E;", "(void)alone;"]
     return [
         "static NOINLINE void distances(int64_t n, int pair, const int32_t *restrict neighbour,",
         "                               const real *restrict X, const vec *at, const real *restrict v,",
-        "                               vec *restrict geometry, vec *E) {",
+        "                               vec *restrict geometry, vec *E, vec *restrict alone) {",
         *indent([*unused, "(void)v;", "const real rcut = CUTOFFS[pair];"]),
         "    for (int64_t k = 0; k < n; k++) {",
         *indent(inner, 8),
@@ -65,7 +65,7 @@ def distances(edges: Edges) -> list[str]:
     ]
 
 
-def _pair(t: PairTerm, name: str) -> list[str]:
+def _pair(t: PairTerm, name: str, alone: int) -> list[str]:
     Q = t.curves.count
     row = f"v[{t.weights} + pair * {2 * Q} + "
     out = ["// pair term: S(y) e, and its slope: S and S' in the same polynomials"]
@@ -75,6 +75,9 @@ def _pair(t: PairTerm, name: str) -> list[str]:
     return [
         *out,
         f"*E += {name}e * {name}S;",
+        "if (alone) {",
+        *(f"    alone[{alone + q}] += {name}e * {name}f{q};" for q in range(Q)),
+        "}",
         f"along += {name}de * {name}S + ({name}e * {name}dy) * {name}D;",
     ]
 
@@ -90,7 +93,9 @@ def _energy(edges: Edges, e: Energy, prefix: str) -> list[str]:
         "    for (int l = 0; l < LANES; l++) some |= near[l] != 0;",
         "    if (some) {",
         *indent(duals.lines, 8),
-        f"        *E += choose(near, {V}, all(N(0.0)));",
+        f"        const vec V = choose(near, {V}, all(N(0.0)));",
+        "        *E += V;",
+        "        if (alone) alone[0] += V;",
         f"        along += choose(near, {slope}, all(N(0.0)));",
         "    }",
         "}",

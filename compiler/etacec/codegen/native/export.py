@@ -17,11 +17,10 @@ from etacec.codegen.native.texts import text_of
 PER_LINE = 4  # coefficients
 RESERVED = ("main",)  # the example's file
 
-# What -Wall -Wextra -pedantic say of vectors without reason.
+# What -Wall -Wextra -pedantic say of vectors without reason, and of what a plain call does not use.
 QUIET = """
-#if defined(__clang__)
-#pragma clang diagnostic ignored "-Wunused-function"
-#elif defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wunused-function"
+#if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 """

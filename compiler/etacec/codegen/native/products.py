@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from etacec.codegen.native.cover import Cover, Group
+from etacec.codegen.native.curves import table
 
 WRITTEN_OUT = (
     1_500  # products at most: with more, tables are as fast and compile in a fifth of the time
@@ -90,18 +91,13 @@ def _chunks(statements: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _tables(c: Cover) -> list[str]:
-    rights = [r for g in c.groups for r, _ in g.terms]
-    starts = [0]
-    for g in c.groups:
-        starts.append(starts[-1] + len(g.terms))
+    terms = sum(len(g.terms) for g in c.groups)
     return [
         "",
-        f"// {len(rights)} products in {len(c.groups)} groups: loops over tables",
-        *_table("NODE_A", [a for a, _ in c.nodes]),
-        *_table("NODE_B", [b for _, b in c.nodes]),
-        *_table("LEFT", [g.left for g in c.groups]),
-        *_table("START", starts),
-        *_table("RIGHT", rights),
+        f"// {terms} products in {len(c.groups)} groups: loops over tables",
+        *table("NODE_A", [a for a, _ in c.nodes]),
+        *table("NODE_B", [b for _, b in c.nodes]),
+        *table("LEFT", [g.left for g in c.groups]),
         "",
         "static vec products(const real *v, vec *restrict X, vec *restrict G) {",
         *(f"    {s}" for s in _start(c)),
@@ -125,10 +121,3 @@ def _tables(c: Cover) -> list[str]:
         "    return E;",
         "}",
     ]
-
-
-def _table(name: str, values: Sequence[int]) -> list[str]:
-    out = [f"static const int32_t {name}[] = {{"]
-    for k in range(0, max(len(values), 1), 20):
-        out.append("    " + ", ".join(map(str, values[k : k + 20] or [0])) + ",")
-    return [*out, "};"]

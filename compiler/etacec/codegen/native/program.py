@@ -26,6 +26,7 @@ from etacec.codegen.native.distances import distances
 from etacec.codegen.native.edges import Edges
 from etacec.codegen.native.formula import number
 from etacec.codegen.native.gradients import backward
+from etacec.codegen.native.members import groups, members
 from etacec.codegen.native.products import products
 from etacec.codegen.native.sums import forward
 from etacec.codegen.native.terms import Curves, Energy, PairTerm, Shell
@@ -82,8 +83,15 @@ class _Writer:
             "SPECIES": n, "ENTRIES": entries, "PRODUCTS": entries + len(made.nodes),
             "POOLED": edges.sums, "GEOMETRY": edges.geometry, "ONEBODY": 0,
             "COEFFICIENTS": coefficients, "MONOMIALS": len(order), "ROWS": 8,
+            "ALONE": 1 + sum(t.curves.count for t in pairs),
         }  # fmt: skip
-        body = [*products(made), *(line for stage in stages for line in ("", *stage))]
+        body = [
+            *groups(made),
+            *products(made),
+            "",
+            *members(made, edges),
+            *(line for stage in stages for line in ("", *stage)),
+        ]
         tables = []
         for name in dict.fromkeys(["CUTOFFS", *edges.tables]):
             values = ", ".join(number(x) for x in self.tables[name])

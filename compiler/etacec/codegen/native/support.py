@@ -74,9 +74,11 @@ int64_t etace_scratch(int64_t rows) { return (rows * GEOMETRY + 2 * PRODUCTS + P
 // neighbours of each block and species; neighbour: [rows][LANES], rows of X, the last one where there is
 // none; X: [atoms and images + 1][4]; v: coefficients; F: like X; out: [blocks][7][LANES], E, then
 // the virial xx, yy, zz, yz, xz, xy.
-void etace_blocks(int64_t first, int64_t last, const int32_t *species, const int32_t *atom,
-                  const int64_t *rows, const int32_t *neighbour, const real *X, const real *v,
-                  real *scratch, real *F, real *out) {
+//
+// With members (M > 0): their energies to `energies`, [blocks][M][LANES], from coefficients V[..][M].
+static void blocks(int64_t first, int64_t last, const int32_t *species, const int32_t *atom,
+                   const int64_t *rows, const int32_t *neighbour, const real *X, const real *v,
+                   real *scratch, real *F, real *out, int64_t M, const real *V, vec *energies) {
     vec *const Q = (vec *)scratch, *const G = Q + PRODUCTS, *const pooled = G + PRODUCTS;
     vec *const geometry = pooled + POOLED;
     STAGE(-1);
@@ -89,15 +91,27 @@ void etace_blocks(int64_t first, int64_t last, const int32_t *species, const int
             for (int d = 0; d < 3; d++) at[d][l] = x[d];
         }
         memset(Q, 0, sizeof(vec) * ENTRIES);
+        vec alone[ALONE], *const each = energies + b * M;
+        if (M) memset(alone, 0, sizeof alone);
+        for (int64_t m = 0; m < M; m++) each[m] = all(V[(ONEBODY + centre) * M + m]);
         STAGE(3);
         for (int s = 0; s < SPECIES; s++) {
             const int64_t n = own[s + 1] - own[s];
             vec *const here = geometry + (own[s] - own[0]) * GEOMETRY;
-            distances(n, centre * SPECIES + s, neighbour + own[s] * LANES, X, at, v, here, &E);
-            forward(n, centre * SPECIES + s, v, here, pooled, Q);
+            const int pair = centre * SPECIES + s;
+            distances(n, pair, neighbour + own[s] * LANES, X, at, v, here, &E, M ? alone : NULL);
+            forward(n, pair, v, here, pooled, Q);
+            if (M) {
+                members_pairs(pair, M, V, alone, each);
+                memset(alone + 1, 0, sizeof alone - sizeof *alone);
+            }
         }
         STAGE(0);
         E += products(v + COEFFICIENTS + (ptrdiff_t)centre * MONOMIALS, Q, G);
+        if (M) {
+            members_products(M, V + (COEFFICIENTS + (ptrdiff_t)centre * MONOMIALS) * M, Q, each);
+            for (int64_t m = 0; m < M; m++) each[m] += alone[0];
+        }
         STAGE(1);
         for (int s = 0; s < SPECIES; s++) {
             const int64_t n = own[s + 1] - own[s];
@@ -114,6 +128,18 @@ void etace_blocks(int64_t first, int64_t last, const int32_t *species, const int
         }
         STAGE(3);
     }
+}
+
+void etace_blocks(int64_t first, int64_t last, const int32_t *species, const int32_t *atom,
+                  const int64_t *rows, const int32_t *neighbour, const real *X, const real *v,
+                  real *scratch, real *F, real *out) {
+    blocks(first, last, species, atom, rows, neighbour, X, v, scratch, F, out, 0, NULL, NULL);
+}
+
+void etace_committee(int64_t first, int64_t last, const int32_t *species, const int32_t *atom,
+                     const int64_t *rows, const int32_t *neighbour, const real *X, const real *v,
+                     real *scratch, real *F, real *out, int64_t M, const real *V, real *energies) {
+    blocks(first, last, species, atom, rows, neighbour, X, v, scratch, F, out, M, V, (vec *)energies);
 }
 
 // Rows first .. last - 1 of X: atoms, then their images. owner: of every row; shift: [rows][3]; which cell
