@@ -23,7 +23,8 @@ class Contestant(NamedTuple):
     variant: str
 
 
-OURS = Contestant("etace", "ours", "inference")
+NATIVE = Contestant("etace, native", "ours", "native")
+OURS = Contestant("etace, JAX", "ours", "inference")
 PACE = Contestant("PACE C++ recursive", "pace", "recursive")
 PRODUCT = Contestant("PACE C++ product", "pace", "product")
 ACEJAX = Contestant("ace-jax", "acejax", "default")

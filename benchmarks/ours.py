@@ -1,6 +1,8 @@
 """Worker for etace: everything that is timed on our side is called here, by the public interface.
 
-inference   energy, energies per atom, forces, virial; neighbour list given, positions new
+native      energy, energies per atom, forces, virial by a native kernel; list given, positions new
+native calculator   a step of MD through ASE with it
+inference   the same by JAX
 evaluate    the same, neighbour list made every time
 calculator  a step of MD through ASE: atoms move by 0.001 Å, the list is kept within its skin
 training    the differentiable form, all parameters live: energy, forces, virial; list given
@@ -29,15 +31,15 @@ SPECS = Path(__file__).parent / "specs"
 Run = Callable[[], tuple[float, Any]]
 
 
-def load(case: Case) -> etace.Model:
+def load(case: Case, backend: str = "jax") -> etace.Model:
     """The model of a case, its linear parameters random and fixed."""
     if case.spec is None:
         name = "_".join(case.elements).lower() + ".etace"
         size = {"max_order": case.order, "max_level": case.level, "cutoff": f"{case.cutoff} Å"}
         overrides = {k: str(v) for k, v in size.items()}
-        model = etace.load(SPECS / name, case.model, overrides=overrides)
+        model = etace.load(SPECS / name, case.model, overrides=overrides, backend=backend)
     else:
-        model = etace.load(SPECS / case.spec, case.model)
+        model = etace.load(SPECS / case.spec, case.model, backend=backend)
     rng = np.random.default_rng(0)
     model.set_linear_parameters(0.01 * rng.normal(size=model.length_basis))
     return model
@@ -156,6 +158,8 @@ def _walk(kind: str, batch: bool = False) -> Callable[[etace.Model, Any], Run]:
 
 
 VARIANTS: dict[str, Callable[[etace.Model, Any], Run]] = {
+    "native": inference,
+    "native calculator": calculator,
     "inference": inference,
     "evaluate": evaluate,
     "calculator": calculator,
@@ -172,7 +176,7 @@ VARIANTS: dict[str, Callable[[etace.Model, Any], Run]] = {
 
 
 def prepare(case: Case, variant: str) -> Prepared:
-    model, atoms = load(case), case.atoms()
+    model, atoms = load(case, "native" if variant.startswith("native") else "jax"), case.atoms()
     run = VARIANTS[variant](model, atoms)
     facts = {
         "functions": model.length_basis // len(model.species),

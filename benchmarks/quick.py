@@ -6,10 +6,11 @@ import sys
 
 import jax
 import numpy as np
+from etace.native import toolchain
 
 from benchmarks import ours
 from benchmarks.case import Case
-from benchmarks.compare import OURS, Contestant, Session
+from benchmarks.compare import NATIVE, OURS, Contestant, Session
 from benchmarks.report import Table
 from benchmarks.tables.speed import COLUMNS
 
@@ -24,7 +25,8 @@ FORMS = ("inference", "training", "forces", "evaluate")
 def quick(session: Session) -> tuple[Table, list[str]]:
     """The table, and what disagrees."""
     wrong = [problem for case in CASES for problem in disagreements(case)]
-    contestants = [OURS, *(Contestant(f"etace, {f}", "ours", f) for f in FORMS[1:])]
+    native = [NATIVE] if toolchain.find() else []
+    contestants = [OURS, *native, *(Contestant(f"etace, {f}", "ours", f) for f in FORMS[1:])]
     rows = session.compare(CASES[:1], contestants)
     if len(rows) < len(contestants):
         wrong.append(f"only {len(rows)} of {len(contestants)} forms were measured")

@@ -8,6 +8,7 @@ from benchmarks.tables import fit, forms, growth, md, speed
 
 TABLES: dict[str, Callable[[Session], Table]] = {
     "linear_si": speed.linear_si,
+    "one_hot": speed.one_hot,
     "tutorial": speed.tutorial,
     "species": speed.species,
     "neighbours": speed.neighbours,

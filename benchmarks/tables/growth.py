@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.case import Case
-from benchmarks.compare import KERNEL, OURS, PACE, TABLE, Session
+from benchmarks.compare import KERNEL, NATIVE, OURS, PACE, TABLE, Session
 from benchmarks.machine import available_bytes
 from benchmarks.report import Table
 from benchmarks.tables.speed import NOTES
@@ -24,7 +24,7 @@ COLD = "without a compilation cache, and in a new process with the cache of the 
 
 def basis(session: Session) -> Table:
     cases = [Case((4, 4, 4), order=o, level=n) for o, levels in LEVELS.items() for n in levels]
-    rows = session.compare(cases, (OURS, PACE, TABLE, KERNEL))
+    rows = session.compare(cases, (NATIVE, OURS, PACE, TABLE, KERNEL))
     by_size = {(row["order"], row["functions"]): row for row in rows if row["who"] == OURS.label}
     for case in cases:
         times = cold_warm(session, case)

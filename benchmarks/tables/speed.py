@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.case import Case
-from benchmarks.compare import KERNEL, OURS, PACE, PEERS, TABLE, Contestant, Session
+from benchmarks.compare import KERNEL, NATIVE, OURS, PACE, PEERS, TABLE, Contestant, Session
 from benchmarks.report import Table
 from benchmarks.workers import cores_here
 
@@ -19,13 +19,16 @@ COLUMNS = (
     "ratio",
     "first call, s",
 )
-CALCULATOR = Contestant("etace, ASE calculator", "ours", "calculator")
+STEPS = (
+    Contestant("etace, native, ASE", "ours", "native calculator"),
+    Contestant("etace, JAX, ASE", "ours", "calculator"),
+)
 NOTES = (
     "Energy, forces and virial in float64, one core unless said; medians of all turns, taken in "
     "alternation; ratio: to the first line of the same size. Where µs/atom is well above CPU µs/atom, "
     "others were using the core.",
     "Potentials are random, of like size, not the same; functions: per species, pair included.",
-    "etace: neighbour list given, numpy arrays out. ASE calculator: a step of MD with its kept list.",
+    "etace: neighbour list given, numpy arrays out. ASE: a step of MD through the calculator with its kept list.",
     "PACE: C++ of python-ace with ghost atoms and list given (SBessel radials; l <= 4, or 6 from 400 functions).",
     "ace-jax: its ASE calculator with its skin list kept. Its C++ kernel: called through jit on "
     "owned and ghost atoms with the list given, forces of ghosts brought home.",
@@ -35,8 +38,16 @@ NOTES = (
 def linear_si(session: Session) -> Table:
     """Order 3, 223 functions, 32 neighbours."""
     cases = [Case((n, n, n)) for n in (2, 4, 6, 10)]
-    rows = session.compare(cases, (OURS, CALCULATOR, *PEERS))
+    rows = session.compare(cases, (NATIVE, OURS, *STEPS, *PEERS))
     return Table("linear_si", "Linear Si, order 3, against atoms", COLUMNS, rows, NOTES, "atoms")
+
+
+def one_hot(session: Session) -> Table:
+    """The same with radials that are polynomials alone, as the preset ace1 and most other codes have them."""
+    cases = [Case((n, n, n), spec="si_one_hot.etace") for n in (4, 6, 12)]
+    rows = session.compare(cases, (NATIVE, OURS, PACE, KERNEL))
+    title = "Linear Si, order 3, plain radials, against atoms"
+    return Table("one_hot", title, COLUMNS, rows, NOTES, "atoms")
 
 
 # Upstream's printed times in ms, machine not named: energy, forces, full energy, full forces on a
@@ -86,7 +97,7 @@ def species(session: Session) -> Table:
     """The same functions per species for one to four species."""
     elements = ("Si", "Ge", "Sn", "C")
     cases = [Case((4, 4, 4), elements[:n]) for n in (1, 2, 3, 4)]
-    rows = session.compare(cases, (OURS, *PEERS))
+    rows = session.compare(cases, (NATIVE, OURS, *PEERS))
     columns = ("who", "species", *COLUMNS[1:])
     notes = (
         *NOTES,
@@ -98,7 +109,7 @@ def species(session: Session) -> Table:
 
 def neighbours(session: Session) -> Table:
     cases = [Case((4, 4, 4), cutoff=c) for c in (4.0, 5.5, 7.0, 8.5)]
-    rows = session.compare(cases, (OURS, PACE, TABLE, KERNEL))
+    rows = session.compare(cases, (NATIVE, OURS, PACE, TABLE, KERNEL))
     title = "Cost against neighbours (cutoffs 4, 5.5, 7, 8.5 Å)"
     return Table("neighbours", title, COLUMNS, rows, NOTES, "neighbours")
 
@@ -109,7 +120,7 @@ def cores(session: Session) -> Table:
     counts = sorted({2**k for k in range(10) if 2**k <= len(here)} | {len(here)})
     for count in counts:
         at = here[-count:] if count > 1 else [session.core]
-        found = session.compare([Case((10, 10, 10))], (OURS, TABLE), at)
+        found = session.compare([Case((10, 10, 10))], (NATIVE, OURS, TABLE), at)
         rows += [row | {"cores": count} for row in found]
     one = {row["who"]: row["µs/atom"] for row in rows if row["cores"] == 1}
     rows = [row | {"speed-up": one[row["who"]] / row["µs/atom"]} for row in rows]
