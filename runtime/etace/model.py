@@ -60,7 +60,7 @@ class Model:
     origin: what a model file carries of the spec (texts, overrides, dtype)
     cores: how many to use; default: all this process may run on
     splines: knots of splined radials; default: exact radials
-    backend: what evaluates it: jax (default), native (a C kernel, built when it is first needed), or auto:
+    backend: what evaluates it: jax, native (a C kernel, built when it is first needed), or auto (default):
         native where it can be built, else jax; `backend_in_use` says which, `backend_in_jax` the same
         of `fast_graph`. Training, design rows and accelerators are always JAX's
     kernel: makes the native kernel's program
@@ -78,7 +78,7 @@ class Model:
         cores: int | None = None,
         splines: int | None = None,
         card: Mapping[str, Any] | None = None,
-        backend: str = "jax",
+        backend: str = "auto",
         kernel: Callable[[], Program] | None = None,
     ):
         potential.check(params)
@@ -442,7 +442,7 @@ def load(
     dtype: str | None = None,
     cores: int | None = None,
     splines: int | None = None,
-    backend: str = "jax",
+    backend: str = "auto",
 ) -> Model:
     """A model from an `.etace` file (parameters at their starts) or from a `.safetensors` model file.
 

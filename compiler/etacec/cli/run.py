@@ -64,7 +64,7 @@ def command(
     backend: Annotated[
         str,
         typer.Option(help="jax; native: a C kernel; auto: native where it can be built, else jax."),
-    ] = "jax",
+    ] = "auto",
     define: Define = None,
 ) -> None:
     """Evaluate a model on structures: a table, and a file with -o."""
