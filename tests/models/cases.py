@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.build import bulk
 from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, pack
 from etace.inference.evaluator import Evaluator
 from etace.model import run_module
+from etace.native import Program, toolchain
+from etace.native.evaluator import NativeEvaluator
 from etace.structure import Paired, paired
 from etacec import compile_file, compile_text
 
@@ -100,7 +104,8 @@ EVERY = [*SPECS, *TEXTS]
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """form: what a call evaluates: the training form, which is the reference, or the inference form."""
+    """form: what a call evaluates: the training form, which is the reference, the inference form, or the
+    native kernel."""
 
     name: str
     form: str
@@ -110,7 +115,15 @@ class Case:
     source: str
     evaluate: Any
     rows: Any
-    evaluator: Evaluator
+    evaluator: Evaluator | NativeEvaluator
+    program: Callable[[], Program]
+
+    def native(self, cores: int = 1) -> NativeEvaluator:
+        """Its kernel; where there is no compiler the test is skipped."""
+        found = toolchain.find()
+        if found is None:
+            pytest.skip("no C compiler here")
+        return NativeEvaluator(self.potential.inference, self.program(), found, cores)
 
     def graph(self, atoms: Atoms, **keywords: Any) -> AtomGraph:
         p = self.potential
@@ -128,7 +141,7 @@ class Case:
 
     def __call__(self, atoms: Atoms) -> Any:
         """energy, energies, forces, virial as numpy, padding cut off."""
-        if self.form == "inference":
+        if self.form != "training":
             found = self.evaluator(self.params, self.evaluator.prepare([self.paired(atoms)]))
             return float(found.energy[0]), found.energies, found.forces, found.virial[0]
         r = self.evaluate(self.params, self.graph(atoms))
@@ -149,7 +162,9 @@ class Case:
 def case(name: str, dtype: str = "float64", form: str = "training", cores: int = 1) -> Case:
     if form != "training":
         other = case(name, dtype)
-        return replace(other, form=form, evaluator=Evaluator(other.potential.inference, cores))
+        fast = form == "inference"
+        own = Evaluator(other.potential.inference, cores) if fast else other.native(cores)
+        return replace(other, form=form, evaluator=own)
     if name in TEXTS:
         return made(name, TEXTS[name], dtype, MODEL_OF.get(name))
     return _case(name, compile_file(SPECS[name], dtype=dtype), MODEL_OF.get(name))
@@ -163,14 +178,18 @@ def made(name: str, text: str, dtype: str = "float64", model: str | None = None)
 
 def _case(name: str, done: Any, model: str | None) -> Case:
     module = run_module(done.module, name)
-    potential = module.MODELS[model or next(iter(module.MODELS))]
+    model = model or next(iter(module.MODELS))
+    potential = module.MODELS[model]
     rng = np.random.default_rng(7)
     params = potential.init(1)
     values = rng.normal(size=potential.length_basis) / np.sqrt(potential.length_basis)
     params = potential.set_linear_parameters(params, values)
     evaluate, rows = jax.jit(potential.energy_forces_virial), jax.jit(potential.design_rows)
     evaluator = Evaluator(potential.inference, 1)
-    return Case(name, "training", module, potential, params, done.module, evaluate, rows, evaluator)
+    return Case(
+        name, "training", module, potential, params, done.module, evaluate, rows, evaluator,
+        partial(done.native, model),
+    )  # fmt: skip
 
 
 def clear_crystal(c: Case, gap: float = 2.5e-3) -> Atoms:

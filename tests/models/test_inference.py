@@ -65,20 +65,22 @@ def evaluate(c, atoms, evaluator=None):
 @pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in EVERY]
 )
-def test_both_forms_agree(name):
+def test_all_forms_agree(name):
     c = case(name)
     for atoms in (crystal(c), crystal(c, seed=2).repeat((3, 1, 1))):
         agree(c, atoms, evaluate(c, atoms))
+        agree(c, atoms, evaluate(c, atoms, c.native()))
 
 
 @pytest.mark.parametrize(
     "seed",
     [k if k in (0, 7, 11, 23) else pytest.param(k, marks=pytest.mark.slow) for k in range(200)],
 )
-def test_both_forms_agree_on_random_specs(seed):
+def test_all_forms_agree_on_random_specs(seed):
     c = made(f"random {seed}", random_spec(seed))
     atoms = crystal(c, seed=seed)
     agree(c, atoms, evaluate(c, atoms))
+    agree(c, atoms, evaluate(c, atoms, c.native()))
 
 
 @pytest.mark.parametrize("text", [TWO_BASES, ORDER6], ids=["two bases", "order 6"])

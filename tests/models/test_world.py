@@ -24,14 +24,14 @@ def model(request):
     return case(request.param)
 
 
-@pytest.fixture(params=["training", "inference"])
+@pytest.fixture(params=["training", "inference", "native"])
 def form(request):
     return request.param
 
 
 @pytest.fixture(params=some(EVERY))
 def either(request, form):
-    """Both forms, one after the other."""
+    """All forms, one after the other."""
     return case(request.param, form=form)
 
 
