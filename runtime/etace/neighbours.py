@@ -59,7 +59,7 @@ def neighbour_list(
     cell flatter than 1e-6 Å; two atoms closer than 1e-6 Å; more than about 1e8
     pairs.
     """
-    x, cell, pbc = _checked(positions, cell, pbc)
+    x, cell, pbc = checked(positions, cell, pbc)
     if not np.isfinite(cutoff):
         raise StructureError(f"the cutoff must be a finite length in Å, found {cutoff}")
     if len(x) == 0 or cutoff <= 0:
@@ -97,9 +97,10 @@ def _take(pairs: Neighbours, which: np.ndarray) -> Neighbours:
     return Neighbours(pairs.i[which], pairs.j[which], pairs.shift[which], pairs.r[which])
 
 
-def _checked(
+def checked(
     positions: ArrayLike, cell: ArrayLike, pbc: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The arguments of `neighbour_list` as arrays. Raises StructureError."""
     x = np.asarray(positions, dtype=np.float64)
     x = x.reshape(0, 3) if x.size == 0 else x
     cell = np.asarray(cell, dtype=np.float64)

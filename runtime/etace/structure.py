@@ -1,4 +1,4 @@
-"""A structure as numbers: checked, its elements as indices, with all pairs of neighbours.
+"""A structure as numbers: checked, its elements as indices, with all pairs of neighbours, once asked for.
 
 What both layouts of a graph (`AtomGraph`, `inference.BlockGraph`) are made from.
 """
@@ -7,27 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from etace.errors import ParameterError, StructureError
-from etace.neighbours import Neighbours, neighbour_list, within
+from etace.neighbours import Neighbours, checked, neighbour_list, within
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Paired:
-    """positions: [n, 3], Å; cell: [3, 3], Å, vectors are rows; species: [n], index into the model's;
-    pairs: directed, sorted (`neighbours.neighbour_list`)."""
+    """positions: [n, 3], Å; cell: [3, 3], Å, vectors are rows; pbc: [3], bool
+    species: [n], index into the model's; reach: [species, species], Å, strictly beyond that of pairs"""
 
     positions: np.ndarray
     cell: np.ndarray
+    pbc: np.ndarray
     species: np.ndarray
-    pairs: Neighbours
+    reach: np.ndarray
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    @cached_property
+    def pairs(self) -> Neighbours:
+        """Directed, sorted (`neighbours.neighbour_list`). Raises StructureError."""
+        longest = self.reach.max()
+        pairs = neighbour_list(self.positions, self.cell, self.pbc, longest)
+        if (self.reach != longest).any():
+            return within(pairs, self.reach[self.species[pairs.i], self.species[pairs.j]])
+        return pairs
 
 
 def paired(
@@ -40,21 +51,18 @@ def paired(
     skin: float = 0.0,
     dtype: str = "float64",
 ) -> Paired:
-    """Pairs with r < cutoffs[zi, zj] + skin, strictly. Arguments and errors: `AtomGraph.from_arrays`."""
+    """Pairs with r < cutoffs[zi, zj] + skin, strictly, still to be found, and then to be refused.
+    Arguments and errors: `AtomGraph.from_arrays`."""
     z = _species_index(elements, species)
     if len(z) == 0:
         raise StructureError("the structure has no atoms")
     reach = _reach(cutoffs, len(species), skin)
-    cell = np.asarray(cell, dtype=np.float64)
-    pairs = neighbour_list(positions, cell, pbc, reach.max())
-    x = np.asarray(positions, dtype=np.float64)
+    x, cell, pbc = checked(positions, cell, pbc)
     if len(x) != len(z):
         raise StructureError(f"{len(x)} positions, but {len(z)} elements")
-    if (reach != reach.max()).any():
-        pairs = within(pairs, reach[z[pairs.i], z[pairs.j]])
     _check_resolution(x, np.dtype(dtype))
     cell = np.where(np.isfinite(cell), cell, 0.0)  # only a row that is not periodic can be NaN
-    return Paired(x, cell, z, pairs)
+    return Paired(x, cell, pbc, z, reach)
 
 
 def _species_index(elements: ArrayLike, species: Sequence[str]) -> np.ndarray:

@@ -62,7 +62,7 @@ def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
     except StructureError:
         for s in structures:
             try:
-                model.paired(s.atoms)
+                model.paired(s.atoms).pairs  # noqa: B018 (raises)
             except StructureError as error:
                 raise StructureError(f"{s.source}: {error}") from None
         raise

@@ -12,7 +12,8 @@ from etace.inference.evaluator import HostResults, Members
 from etace.inference.form import Inference, full
 from etace.inference.spline import SplineError
 from etace.native.kernel import Kernel, Sums
-from etace.native.layout import Layout, layout
+from etace.native.layout import Layout
+from etace.native.listing import listed
 from etace.native.program import Program
 from etace.native.toolchain import Toolchain
 from etace.structure import Paired
@@ -67,7 +68,7 @@ class NativeEvaluator:
 
     def prepare(self, structures: Sequence[Paired], batch: bool = False) -> NativePrepared:
         n_species = len(self.program.species)
-        made = layout(structures, n_species, self.kernel.lanes, batch)
+        made = listed(structures, n_species, self.kernel.lanes, batch, self.toolchain)
         cells = np.array([s.cell for s in structures]) if batch else structures[0].cell
         positions = np.concatenate([s.positions for s in structures])
         return NativePrepared(made, positions, cells, tuple(map(len, structures)), batch)

@@ -34,12 +34,14 @@ class Call:
     """A kernel that the wrapper knows. One kernel, one Call: they compare by key and threads.
 
     key: hash of what it was made of; threads: at most; 0: as many as XLA has
+    toolchain: what it was compiled with
     """
 
     key: str
     threads: int
     lanes: int = field(compare=False)
     program: Program = field(compare=False, repr=False)
+    toolchain: Toolchain = field(compare=False, repr=False)
 
     def __call__(
         self, coefficients: Any, positions: Any, cells: Any, graph: Sequence[Any], each: int
@@ -71,7 +73,7 @@ def call_of(kernel: Kernel, toolchain: Toolchain, threads: int) -> Call:
     key = content_key(kernel.program.text, toolchain)
     functions = [ctypes.cast(getattr(kernel.c, name), ctypes.c_void_p) for name in FUNCTIONS]
     _wrapper(toolchain).etace_register(key.encode(), ctypes.c_int64(kernel.lanes), *functions)
-    return Call(key, threads, kernel.lanes, kernel.program)
+    return Call(key, threads, kernel.lanes, kernel.program, toolchain)
 
 
 @cache

@@ -19,7 +19,7 @@ from etace.errors import StructureError
 from etace.graph import AtomGraph, slot_bucket
 from etace.inference.form import Inference, full
 from etace.native.ffi import Call
-from etace.native.layout import layout
+from etace.native.listing import listed
 from etace.precision import require
 from etace.structure import Paired
 
@@ -57,7 +57,7 @@ class NativeGraph:
         structures: Sequence[Paired], call: Call, n_species: int, batch: bool = False
     ) -> NativeGraph:
         """With numpy arrays. batch: whether results are per structure"""
-        made = layout(structures, n_species, call.lanes, batch)
+        made = listed(structures, n_species, call.lanes, batch, call.toolchain)
         real = np.dtype(call.program.dtype)
         cell = np.array([s.cell for s in structures]) if batch else structures[0].cell
         owner = _longer(made.owner, 0)
@@ -134,10 +134,11 @@ class NativeGraph:
         dtype = self.positions.dtype
         own = jnp.arange(self.n_atoms, dtype=jnp.int32)[:, None]
         neighbour = jnp.where(real, owner[at], own)
+        shift = jnp.asarray(self.shift)
         return AtomGraph(
             positions=jnp.asarray(self.positions),
             cell=jnp.asarray(self.cell),
-            shifts=jnp.where(real[..., None], jnp.asarray(self.shift)[at], 0).astype(dtype),
+            shifts=jnp.where(real[..., None], shift[at] - shift[own], 0).astype(dtype),
             neighbour=neighbour,
             reverse=jnp.zeros_like(neighbour),
             species=jnp.asarray(self.species)[block],

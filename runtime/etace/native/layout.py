@@ -30,8 +30,8 @@ class Layout:
     """atoms: number; slot: [atoms], of each in the lanes of all blocks; each: blocks of a part
     species: [blocks]; atom: [blocks, lanes], rows of X; rows: [blocks * species + 1]
     neighbour: [rows, lanes], rows of X
-    owner: [atoms + images]; shift: [atoms + images, 3]; images: [atoms + 1], where those of each atom
-    start among the images
+    owner: [atoms + images]; shift: [atoms + images, 3], also of the atoms themselves, relative to each
+    other; images: [atoms + 1], where those of each atom start among the images
     structure: [atoms], of a batch, else None
     """
 
@@ -67,12 +67,17 @@ class Layout:
         return int(np.diff(self.rows[::n]).max()) if self.blocks else 0
 
 
+def most_parts(atoms: int) -> int:
+    """How many there may be: as the structure is, whatever the machine."""
+    return max(1, min(PARTS, atoms // ATOMS))
+
+
 def layout(structures: Sequence[Paired], n_species: int, lanes: int, batch: bool) -> Layout:
     pairs, n = joined(structures), sum(len(s) for s in structures)
     z = np.concatenate([s.species for s in structures])
     slot, species = _blocks(z, lanes)
     blocks = len(species)
-    each = max(1, -(-blocks // max(1, min(PARTS, n // ATOMS))))
+    each = max(1, -(-blocks // most_parts(n)))
     target, owner, shift, images = _images(pairs, n, slot // lanes // each)
     far = (len(owner) + APART * (np.arange(blocks) // each)).astype(np.int32)  # of each block
     atom = np.repeat(far, lanes)

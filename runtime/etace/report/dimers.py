@@ -86,13 +86,14 @@ def ranges(model: Any, structures: Iterable[Any], names: Sequence[str] = ()) -> 
     for k, atoms in enumerate(structures):
         try:
             found = model.paired(atoms)
+            pairs = found.pairs
         except StructureError as error:
             if not names:
                 raise
             raise StructureError(f"{names[k]}: {error}") from None
-        kinds = found.species[found.pairs.i], found.species[found.pairs.j]
-        np.minimum.at(least, kinds, found.pairs.r)
-        np.maximum.at(most, kinds, found.pairs.r)
+        kinds = found.species[pairs.i], found.species[pairs.j]
+        np.minimum.at(least, kinds, pairs.r)
+        np.maximum.at(most, kinds, pairs.r)
     index = {s: k for k, s in enumerate(model.species)}
     return {
         pair: (float(least[at]), float(most[at])) if np.isfinite(least[at]) else None

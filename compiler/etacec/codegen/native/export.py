@@ -1,7 +1,7 @@
 """A fitted model as C that anyone can link: its kernel, a list of neighbours, its coefficients and a plain call.
 
-The texts around the kernel are in `c/`: `list.c`, the list of neighbours, knows nothing of models;
-`potential.c` and `potential.h` are the call, `main.c` an example of it.
+The list of neighbours is the runtime's, which knows nothing of models; the other texts around the kernel are in
+`c/`: `potential.c` and `potential.h` are the call, `main.c` an example of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from etace.native import Program
+from etace.native.listing import SOURCE
 
 from etacec.codegen.native.texts import text_of
 
@@ -44,7 +45,7 @@ def export(
         "CUTOFFS": "\n".join(f"    {{{', '.join(_numbers(row))}}}," for row in cutoffs),
         "CUTOFF": repr(float(np.max(cutoffs))),
     }
-    source = [first, QUIET, rest, text_of("list.c"), _table(coefficients)]
+    source = [first, QUIET, rest, SOURCE.read_text(encoding="utf8"), _table(coefficients)]
     return {
         f"{name}.c": _own("\n".join(source)) + _filled(text_of("potential.c"), known),
         f"{name}.h": _filled(text_of("potential.h"), known),

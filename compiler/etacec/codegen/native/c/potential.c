@@ -37,8 +37,9 @@ int @NAME@_evaluate(int n, const int *species, const double (*positions)[3], con
     const int pbc[3], double *energy, double *energies, double (*forces)[3], double virial[6]) {
     struct etace_list list;
     const double none = 0, *const at = n > 0 ? positions[0] : &none;
-    const int error = etace_list_make(
-        &list, n, species, at, cell, pbc, SPECIES, @NAME@_cutoffs[0], etace_lanes());
+    const int64_t count = n;
+    const int error = etace_list_make(&list, 1, &count, species, at, cell, pbc, SPECIES, @NAME@_cutoffs[0],
+                                      etace_lanes(), 1, 1, 2147483000);
     if (error) return error;
     const int64_t rows = list.extended + 1;
     real *const x = etace_reals(3 * list.atoms), *const X = etace_reals(4 * rows);
