@@ -170,7 +170,10 @@ class _Writer:
         angular = [c.graph.op(i) for i in c.graph.inputs(pooled)[1:]]
         kind = angular[0].kind if angular and isinstance(angular[0], op.Harmonics) else "none"
         bernstein = self.c.graph.input_op(node, op.PolynomialBasis).polynomials.kind == "bernstein"
-        alone = not o.weights.learnable and o.weights.init == "one_hot" and not bernstein
+        # of several species a one-hot channel is also of one neighbour's species alone: plain weights
+        alone = (
+            c.n == 1 and not o.weights.learnable and o.weights.init == "one_hot" and not bernstein
+        )
         curves, places = self._curves(node, chebyshev=not alone), None
         weights = self.size
         if alone:
