@@ -238,7 +238,7 @@ def test_run_takes_files_as_a_fit_does(tmp_path):
     assert "SiO2_EDI_test.xyz:4" in found
     assert "SiO2_EDI_test.xyz:6" not in found
     pattern = os.path.relpath(tmp_path) + "/*/x.xyz"
-    names = [line.split()[0] for line in invoke("run", MODEL, pattern).output.splitlines()[1:]]
+    names = [line.split()[0] for line in invoke("run", MODEL, pattern).stdout.splitlines()[1:]]
     assert [name.split("/")[-2:] for name in names] == [
         [folder, f"x.xyz:{k}"] for folder in "ab" for k in range(3)
     ]
@@ -273,7 +273,10 @@ def test_a_second_ctrl_c_changes_nothing(tmp_path):
     data = ROOT / "examples/data/SiO2_EDI_train.xyz"
     call = [sys.executable, "-m", "etacec", "fit", SPECS / "si_o.etace", "--model", "si_o"]
     call += ["--train", data, "-o", out]
-    process = subprocess.Popen([*map(str, call)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*map(str, call)], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's job may ignore it
+    )  # fmt: skip
     log = tmp_path / "m.progress.jsonl"
     for _ in range(3000):
         if process.poll() is not None or (log.exists() and '"start"' in log.read_text()):

@@ -133,4 +133,4 @@ def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
     assert refused.exit_code == 1 and "no extrapolation grades" in refused.stderr
     assert not refused.stdout
     refused = call("fit", spec, *options, "--committee", 4, "--solver", "qr")
-    assert refused.exit_code == 1 and "no posterior to draw a committee" in refused.stderr
+    assert refused.exit_code == 2 and "no posterior to draw a committee" in refused.stderr

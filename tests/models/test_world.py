@@ -24,7 +24,7 @@ def model(request):
     return case(request.param)
 
 
-@pytest.fixture(params=["training", "inference", "native"])
+@pytest.fixture(params=["training", pytest.param("inference", marks=pytest.mark.slow), "native"])
 def form(request):
     return request.param
 

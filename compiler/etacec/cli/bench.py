@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import AnyPath, Define, ModelOption, dtype_of, fail, overrides
+from etacec.cli.common import AnyPath, Define, ModelOption, dtype_of, exit_code, fail, overrides
 
 BACKENDS = ("jax", "native")
 TITLES = {
@@ -49,7 +49,10 @@ def command(
 
     from etacec.cli.run import read_frames
 
-    given: Any = read_frames([str(structure)])[0][0] if structure is not None else None
+    try:
+        given: Any = read_frames([str(structure)])[0][0] if structure is not None else None
+    except EtaceError as error:
+        fail(str(error), exit_code(error))
     runners: list[Runner] = []
     missing: dict[str, str] = {}
     for backend in BACKENDS:
