@@ -168,7 +168,9 @@ def test_a_batch_has_the_results_of_its_structures():
         start = stop
 
 
-@pytest.mark.parametrize("batch", [False, True], ids=["single", "batch"])
+@pytest.mark.parametrize(
+    "batch", [pytest.param(False, marks=pytest.mark.slow), True], ids=["single", "batch"]
+)
 def test_it_can_be_differentiated_in_positions_cell_and_parameters(batch):
     """Against the same derivatives of the training form, first and second."""
     c = case("bonds")

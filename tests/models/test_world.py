@@ -228,7 +228,7 @@ def test_site_basis_and_weights_give_the_site_energies(model):
     assert np.allclose((total + bare)[mask], sites[mask], rtol=0, atol=1e-11 * model.scale(atoms))
 
 
-@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "zbl", "si_ace_small"]))
+@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "zbl"]))
 def test_padding_and_batching_change_nothing(name):
     model = case(name)
     atoms = [crystal(model, seed=k).repeat((k + 1, 1, 1)) for k in range(3)]
