@@ -64,11 +64,9 @@ def command(
                 given = crystal(loaded.species, seed, atoms)
             drawn = _draw(loaded, np.random.default_rng(seed))
             runners.append(Runner(loaded, given))
-        except RequestError as error:
-            fail(str(error), 2)
         except EtaceError as error:
-            if not runners:
-                fail(str(error), 1 if path.exists() else 2)
+            if not runners or isinstance(error, RequestError):
+                fail(str(error), exit_code(error) if path.exists() else 2)
             missing[backend] = str(error)
     measure(runners, rounds)
     first = runners[0]

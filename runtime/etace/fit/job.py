@@ -159,12 +159,8 @@ def _data(
 
 def _unseen(model: Model, train: Dataset) -> list[str]:
     """Species of the model that no training structure holds."""
-    unseen = [s for s in model.species if s not in train.species]
-    return (
-        [f"no training structure has {', '.join(unseen)}: nothing is learned of it"]
-        if unseen
-        else []
-    )
+    unseen = ", ".join(s for s in model.species if s not in train.species)
+    return [f"no training structure has {unseen}: nothing is learned of it"] if unseen else []
 
 
 def _known(train: Dataset, test: Dataset) -> list[str]:

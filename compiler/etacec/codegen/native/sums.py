@@ -53,9 +53,7 @@ def _pool(edges: Edges, j: int, s: Shell) -> list[str]:
         *harmonics_of(s, Y),
         *(f"p[{k}] = {name}{r};" for r, k in left.items()),
     ]
-    for l, *_ in blocks:
-        for h in range(l * l, (l + 1) ** 2):
-            body.append(f"p[{right + h}] = all({harmonic(s, Y, h)});")
+    body += [f"p[{right + h}] = all({harmonic(s, Y, h)});" for h in s.harmonics_read]
     tiles = []
     for l, array, at, own in blocks:
         harmonic_places = range(right + l * l, right + (l + 1) ** 2)
