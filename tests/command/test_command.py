@@ -273,10 +273,11 @@ def test_a_second_ctrl_c_changes_nothing(tmp_path):
     data = ROOT / "examples/data/SiO2_EDI_train.xyz"
     call = [sys.executable, "-m", "etacec", "fit", SPECS / "si_o.etace", "--model", "si_o"]
     call += ["--train", data, "-o", out]
-    process = subprocess.Popen(
-        [*map(str, call)], stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's job may ignore it
-    )  # fmt: skip
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
+    try:
+        process = subprocess.Popen([*map(str, call)], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     log = tmp_path / "m.progress.jsonl"
     for _ in range(3000):
         if process.poll() is not None or (log.exists() and '"start"' in log.read_text()):
