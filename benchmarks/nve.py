@@ -1,12 +1,13 @@
-"""NVE molecular dynamics of 512 Si atoms through ASE: conservation of energy, and where the time goes.
+"""NVE molecular dynamics of Si through ASE: conservation of energy, and where the time goes.
 
-Run as `python -m benchmarks.nve STEPS`; prints one JSON object. The potential is models/si.safetensors
-(see fit_si).
+Run as `python -m benchmarks.nve [STEPS [REPEAT [BACKEND]]]`: of 8 REPEAT^3 atoms; prints one JSON object.
+The potential is models/si.safetensors (see fit_si).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -37,10 +38,10 @@ class Clock:
         return out
 
 
-def run(steps: int) -> dict[str, Any]:
+def run(steps: int = 20_000, repeat: int = 4, backend: str = "auto") -> dict[str, Any]:
     """time: ps; energy: total per atom from the start, meV; potential and kinetic likewise."""
-    atoms = bulk("Si", "diamond", a=5.43, cubic=True).repeat(4)
-    model = etace.load(MODEL)
+    atoms = bulk("Si", "diamond", a=5.43, cubic=True).repeat(repeat)
+    model = etace.load(MODEL, backend=backend)
     atoms.calc = model.calculator()
     rng = np.random.default_rng(0)
     # twice the temperature: half of it goes into the springs
@@ -67,6 +68,8 @@ def run(steps: int) -> dict[str, Any]:
     total = 1000 * (potential + kinetic) / len(atoms)
     slope = np.polyfit(t, total, 1)[0] if len(t) > 1 else 0.0
     return {
+        "who": "etace, JAX" if model.backend_in_use == "jax" else "etace, native",
+        "cores": len(os.sched_getaffinity(0)),
         "steps": steps,
         "atoms": len(atoms),
         "temperature, K": float(kinetic[len(t) // 4 :].mean() / (1.5 * units.kB * len(atoms))),
@@ -98,4 +101,5 @@ class _Timed:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)))
+    steps, repeat, backend, *_ = [*sys.argv[1:], *("20000", "4", "auto")[len(sys.argv) - 1 :]]
+    print(json.dumps(run(int(steps), int(repeat), backend)))

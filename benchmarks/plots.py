@@ -54,15 +54,17 @@ def _apart(ticks: Sequence[float]) -> list[float]:
 
 
 def _series(folder: Path, table: Table, figure: Any) -> None:
-    """One panel for each quantity of the first row's series, against the first of them."""
-    (x, time), *quantities = table.rows[0]["series"].items()
-    for axes, (name, values) in zip(
-        figure.subplots(len(quantities), sharex=True), quantities, strict=True
-    ):
-        axes.plot(time, values, lw=0.6)
+    """One panel for each quantity of the rows' series, against the first of them; one line for each row."""
+    x, *quantities = table.rows[0]["series"]
+    panels = figure.subplots(len(quantities), sharex=True)
+    for axes, name in zip(panels, quantities, strict=True):
+        for row in table.rows:
+            label = f"{row['who']}, {row['steps']:,} steps"
+            axes.plot(row["series"][x], row["series"][name], lw=0.6, label=label)
         axes.set_ylabel(name, fontsize=8)
         axes.grid(alpha=0.3)
-    axes.set_xlabel(x)
+    panels[0].legend(fontsize=7)
+    panels[-1].set_xlabel(x)
     figure.suptitle(table.title, fontsize=9)
     figure.savefig(folder / f"{table.name}.png", dpi=150)
 

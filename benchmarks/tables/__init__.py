@@ -21,5 +21,6 @@ TABLES: dict[str, Callable[[Session], Table]] = {
     "training": forms.training,
     "compilations": forms.compilations,
     "md": md.md,
+    "nve": md.nve,
     "fit": fit.fit,
 }

@@ -9,29 +9,38 @@ import sys
 
 from benchmarks.compare import Session
 from benchmarks.report import Table
-from benchmarks.workers import ROOT, environment
+from benchmarks.workers import ROOT, cores_here, environment
 
-STEPS = 20_000
 COLUMNS = (
-    "atoms", "steps", "temperature, K", "drift, meV/atom/ns", "fluctuation, meV/atom",
+    "who", "atoms", "cores", "steps", "temperature, K", "drift, meV/atom/ns", "fluctuation, meV/atom",
     "µs/atom/step", "in the evaluator, %", "in lists, %", "lists made",
 )  # fmt: skip
+NOTES = (
+    "ASE's velocity Verlet, skin 0.5 Å; total energy every 20 steps; drift: slope of a straight line "
+    "through it, fluctuation: standard deviation about that line.",
+)
 
 
 def md(session: Session) -> Table:
-    """NVE of Si at 300 K with ASE's velocity Verlet, 1 fs."""
+    """NVE of 512 Si atoms at 300 K on one core."""
+    row = _nve([session.core], 20_000, 4)
+    return Table("md", "NVE of 512 Si atoms, 1 fs", COLUMNS, [row], NOTES)
+
+
+def nve(session: Session) -> Table:
+    """A long run of 4,096 atoms on all cores, and the beginning of the same by JAX."""
+    rows = [_nve(cores_here(), n, 8, who) for n, who in ((100_000, "native"), (5_000, "jax"))]
+    return Table("nve", "NVE of 4,096 Si atoms, 1 fs", COLUMNS, rows, NOTES)
+
+
+def _nve(cores: list[int], *asked: object) -> dict[str, object]:
     path = os.pathsep.join(map(str, (ROOT, ROOT / "runtime", ROOT / "compiler")))
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.nve", str(STEPS)],
-        env=environment(1, {"PYTHONPATH": path}),
+        [sys.executable, "-m", "benchmarks.nve", *map(str, asked)],
+        env=environment(len(cores), {"PYTHONPATH": path}),
         capture_output=True,
         text=True,
         check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {session.core}),
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
-    row = json.loads(done.stdout)
-    notes = (
-        "One core, skin 0.5 Å; total energy every 20 steps; drift: slope of a straight line through it, "
-        "fluctuation: standard deviation about that line.",
-    )
-    return Table("md", "NVE of 512 Si atoms, 1 fs", COLUMNS, [row], notes)
+    return json.loads(done.stdout)
