@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from etace.errors import RequestError
-from etace.model import from_compilation
+from etace.loading import from_compilation
 
 from etacec.model.elements import nearest_neighbour
 from etacec.pipeline import compile_text

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from etace.errors import RequestError
-from etace.model import Model, from_compilation
+from etace.loading import from_compilation
+from etace.model import Model
 from etace.potential import Linear
 
 from etacec.coupling import cache_folder

@@ -22,14 +22,15 @@ _WHERE = {
     "Model": "etace.model",
     "Potential": "etace.potential",
     "Stack": "etace.calculator",
-    "load": "etace.model",
+    "load": "etace.loading",
 }
 
 if TYPE_CHECKING:
     from etace.calculator import Calculator, Stack
     from etace.errors import EtaceError
     from etace.graph import AtomGraph
-    from etace.model import Model, load
+    from etace.loading import load
+    from etace.model import Model
     from etace.potential import Potential
 
 __all__ = [

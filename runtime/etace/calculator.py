@@ -13,7 +13,8 @@ from ase.calculators.mixing import SumCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from etace.errors import ParameterError
-from etace.model import Model, Rows, load
+from etace.loading import load
+from etace.model import Model, Rows
 
 
 class Calculator(AseCalculator):

@@ -1,6 +1,6 @@
 """Model: a compiled potential with its parameters, on the host: atoms in, numpy numbers out.
 
-`etace.load` makes one from an `.etace` file or a model file. The compiler is imported only there.
+`etace.load` makes one from an `.etace` file or a model file.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +16,14 @@ import jax
 import numpy as np
 
 from etace import extrapolation
-from etace.backend import BACKENDS, choose_call, choose_evaluator
+from etace.backend import choose_call, choose_evaluator
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
-from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
+from etace.errors import EtaceError, ParameterError, RequestError
 from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.evaluator import Evaluator, Members
-from etace.io.model_file import read_model, write_model
+from etace.io.model_file import write_model
 from etace.native import Program
 from etace.native.evaluator import NativeEvaluator
 from etace.native.ffi import Call
@@ -410,7 +410,7 @@ class Model:
         write_model(path, *self.content())
 
     def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """(tensors, metadata) of its file; `from_tensors` is the inverse."""
+        """(tensors, metadata) of its file; `etace.loading.from_tensors` is the inverse."""
         tensors = {
             f"params/{b}/{k}": np.asarray(v) for b, a in self.params.items() for k, v in a.items()
         }
@@ -430,209 +430,3 @@ class Model:
         if self.card is not None:
             metadata["card"] = dict(self.card)
         return tensors, metadata
-
-
-def load(
-    path: str | Path,
-    model: str | None = None,
-    *,
-    seed: int = 0,
-    params: str | Path | None = None,
-    overrides: Mapping[str, str] | None = None,
-    dtype: str | None = None,
-    cores: int | None = None,
-    splines: int | None = None,
-    backend: str = "auto",
-) -> Model:
-    """A model from an `.etace` file (parameters at their starts) or from a `.safetensors` model file.
-
-    model: which of the file's models; may be left out where there is only one
-    seed: of random starts; params: a model file to take the parameters from
-    overrides: values for the file's `param`s, as text; dtype: float64 (default) or float32
-    cores: how many to use; default: all this process may run on
-    splines: evaluate radials by splines of so many knots (`model.evaluator.spline_errors` says how far
-        off they are); default: exactly
-    backend: jax, native or auto, see `Model`
-
-    Raises EtaceError for whatever is wrong with the files, in words.
-    """
-    path = Path(path)
-    if cores is not None and cores < 1:
-        raise RequestError(f"at least one core is needed, found cores = {cores}")
-    if splines is not None and splines < 2:
-        raise RequestError(f"splines need at least 2 knots, found {splines}")
-    if backend not in BACKENDS:
-        raise RequestError(f"the backend is one of {', '.join(BACKENDS)}, not `{backend}`")
-    if path.suffix == ".safetensors":
-        if overrides:
-            raise RequestError("a model file is complete: its params cannot be overridden")
-        tensors, metadata = read_model(path)
-        loaded = from_tensors(tensors, metadata, str(path), dtype)
-    else:
-        loaded = _from_spec(path, model, seed, overrides, dtype)
-    if model is not None and loaded.name != model:
-        raise RequestError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
-    if params is not None:
-        loaded.params = _other_params(Path(params), loaded)
-        loaded.card = None
-        loaded.set_committee(None)
-    loaded.cores, loaded.splines, loaded.backend = cores, splines, backend
-    return loaded
-
-
-def _compiler() -> Any:
-    try:
-        import etacec
-    except ImportError:
-        raise EtaceError("the compiler (package etacec) is not installed with this etace") from None
-    return etacec
-
-
-def _from_spec(
-    path: Path, model: str | None, seed: int, overrides: Mapping[str, str] | None, dtype: str | None
-) -> Model:
-    etacec = _compiler()
-    try:
-        done = etacec.compile_file(
-            path, overrides=overrides, dtype=dtype or "float64", cache=_coupling_cache()
-        )
-    except etacec.Mistakes as mistakes:
-        raise EtaceError(
-            etacec.render_all(mistakes.diagnostics, mistakes.sources).rstrip()
-        ) from None
-    except OSError as error:
-        raise EtaceError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    except UnicodeDecodeError:
-        raise EtaceError(f"{path}: not UTF-8 text, so not an .etace file") from None
-    return from_compilation(done, model, seed)
-
-
-def _coupling_cache() -> Path | None:
-    from etacec.coupling import cache_folder
-
-    return cache_folder()
-
-
-def from_compilation(done: Any, model: str | None = None, seed: int = 0) -> Model:
-    """A model of a `etacec.Compilation`, its parameters at their starts."""
-    module = run_module(done.module, done.spec.name)
-    potential = choose(module, model)
-    origin = {
-        "sources": dict(done.sources),
-        "root": done.file.name,
-        "overrides": dict(done.overrides),
-        "dtype": done.dtype,
-        "spec_sha256": done.digest,
-        "versions": _versions(),
-    }
-    return Model(
-        potential, potential.init(seed), module, done.module, origin, dict(done.arrays),
-        kernel=partial(done.native, potential.name),
-    )  # fmt: skip
-
-
-def choose(module: types.ModuleType, model: str | None) -> Potential:
-    """The model asked for, or the only one."""
-    models: dict[str, Potential] = module.MODELS
-    if model is None and len(models) == 1:
-        return next(iter(models.values()))
-    if model not in models:
-        names = ", ".join(models)
-        what = "say which model (--model NAME)" if model is None else f"there is no model `{model}`"
-        raise RequestError(f"{what}; this file has: {names}")
-    return models[model]
-
-
-def run_module(source: str, name: str) -> types.ModuleType:
-    """Import the text of a generated module (our compiler's output, never a user's text)."""
-    module = types.ModuleType(
-        f"etace_generated_{name}" if name.isidentifier() else "etace_generated"
-    )
-    module.__file__ = f"<generated from {name}>"
-    exec(compile(source, module.__file__, "exec"), module.__dict__)
-    return module
-
-
-def from_tensors(
-    tensors: Mapping[str, np.ndarray],
-    metadata: Mapping[str, Any],
-    where: str,
-    dtype: str | None = None,
-) -> Model:
-    """The inverse of `Model.save`: compiles the carried texts, runs nothing from the file."""
-    done = compilation(tensors, metadata, where, dtype)
-    loaded = from_compilation(done, metadata["model"])
-    loaded.params = _params_of(tensors, loaded, where)
-    try:
-        loaded.set_committee(tensors.get("committee"))
-        loaded.set_extrapolation(tensors.get("extrapolation"))
-    except ParameterError as error:
-        raise ModelFileError(f"{where}: {error}") from None
-    card = metadata.get("card")
-    loaded.card = dict(card) if isinstance(card, Mapping) else None
-    names = [str(p) for p in loaded.potential.linear_parameters]
-    if metadata.get("linear_parameters", names) != names:
-        raise ModelFileError(
-            f"{where}: its linear parameters are in another order than this etace makes"
-        )
-    return loaded
-
-
-def compilation(
-    tensors: Mapping[str, np.ndarray],
-    metadata: Mapping[str, Any],
-    where: str,
-    dtype: str | None = None,
-) -> Any:
-    """What the texts in a model file compile to, an `etacec.Compilation`. Raises ModelFileError."""
-    etacec = _compiler()
-    from etacec.model.files import Files
-
-    if metadata.get("format") != FORMAT:
-        raise ModelFileError(
-            f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}"
-        )
-    try:
-        sources, root, _ = dict(metadata["sources"]), metadata["root"], metadata["model"]
-        text = sources.pop(root)
-        overrides = metadata["overrides"]
-        carried = {
-            k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")
-        }
-        files = Files(None, carried_texts=sources, carried_arrays=carried)
-        return etacec.compile_text(
-            text, root, files=files, overrides=overrides,
-            dtype=dtype or metadata["dtype"], cache=_coupling_cache(),
-        )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{where}: its metadata is incomplete ({error})") from None
-    except etacec.Mistakes as mistakes:
-        first = mistakes.diagnostics[0].message
-        raise ModelFileError(f"{where}: the spec it carries does not compile: {first}") from None
-
-
-def _params_of(
-    tensors: Mapping[str, np.ndarray], model: Model, where: str
-) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for name, array in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "params":
-            block, _, key = rest.rpartition("/")
-            found.setdefault(block, {})[key] = np.array(array, model.potential.dtype)
-    try:
-        model.potential.check(found)
-    except ParameterError as error:
-        raise ModelFileError(f"{where}: {error}") from None
-    return found
-
-
-def _other_params(path: Path, model: Model) -> dict[str, dict[str, Any]]:
-    tensors, _ = read_model(path)
-    return _params_of(tensors, model, str(path))
-
-
-def _versions() -> dict[str, str]:
-    from etace import __version__
-
-    return {"etace": __version__}

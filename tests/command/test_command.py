@@ -258,9 +258,9 @@ def test_run_takes_files_as_a_fit_does(tmp_path):
     ],
 )
 def test_a_place_that_cannot_be_written_is_said_before_the_work(call, monkeypatch):
-    import etace.model
+    import etace.loading
 
-    monkeypatch.setattr(etace.model, "load", None)  # no work gets by
+    monkeypatch.setattr(etace.loading, "load", None)  # no work gets by
     result = invoke(*call)
     assert result.exit_code == 2, result.output
     assert "cannot write no/such/a." in result.output

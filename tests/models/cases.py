@@ -17,7 +17,7 @@ from ase.build import bulk
 from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, pack
 from etace.inference.evaluator import Evaluator
-from etace.model import run_module
+from etace.loading import run_module
 from etace.native import Program, toolchain
 from etace.native.evaluator import NativeEvaluator
 from etace.structure import Paired, paired

@@ -6,7 +6,7 @@ import pytest
 from ase import Atoms
 from coupling.oracle import random_orthogonal, real_D
 from etace.graph import AtomGraph
-from etace.model import run_module
+from etace.loading import run_module
 from etacec import compile_text
 from etacec.model.files import Files
 

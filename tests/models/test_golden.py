@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from cases import case
 from etace import radial
-from etace.model import run_module
+from etace.loading import run_module
 from etacec import compile_text
 from oracle import Tutorial, neighbours
 

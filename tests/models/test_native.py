@@ -13,6 +13,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from cases import TEXTS
+from etace.loading import from_compilation
 from etace.native import toolchain
 from etace.native.build import BuildError, library
 from etace.native.kernel import Kernel
@@ -58,7 +59,7 @@ def loaded(name, dtype="float64", backend="native", cores=2):
     done, model = ALL[name] if dtype == "float64" else {
         n: (d, m) for n, d, m in models(dtype)
     }[name]  # fmt: skip
-    made = etace.model.from_compilation(done, model)
+    made = from_compilation(done, model)
     rng = np.random.default_rng(0)
     scale = 0.3 if "learnable" in str(done.spec.radials) else 1.0
     made.params = {

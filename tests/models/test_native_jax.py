@@ -19,6 +19,7 @@ from ase.io import read
 from cases import TEXTS
 from etace.errors import PrecisionError, StructureError
 from etace.inference.blocks import BlockGraph
+from etace.loading import from_compilation
 from etace.native import toolchain
 from etace.native.graph import NativeGraph
 from etacec import compile_file, compile_text
@@ -47,7 +48,7 @@ def compiled(name, dtype):
 
 def loaded(name="bonds", dtype="float64", backend="native", cores=None):
     done = compiled(name, dtype)
-    made = etace.model.from_compilation(done, next(iter(done.graph.models)))
+    made = from_compilation(done, next(iter(done.graph.models)))
     rng = np.random.default_rng(0)
     made.params = {
         b: {k: 0.3 * rng.normal(size=np.shape(v)).astype(dtype) for k, v in a.items()}

@@ -6,7 +6,7 @@ import pytest
 from ase.build import bulk
 from cases import SPECS
 from etace.graph import AtomGraph
-from etace.model import run_module
+from etace.loading import run_module
 from etacec import compile_file
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -45,7 +45,7 @@ def command(
     from etace.bench.measure import Runner, disagreement, measure
     from etace.bench.structure import crystal
     from etace.errors import EtaceError, RequestError
-    from etace.model import load
+    from etace.loading import load
 
     from etacec.cli.run import read_frames
 

@@ -74,7 +74,7 @@ def command(
     }  # fmt: skip
     configure(device)
     from etace.errors import EtaceError
-    from etace.model import load
+    from etace.loading import load
 
     try:
         if output is not None:

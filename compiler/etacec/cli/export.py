@@ -37,7 +37,7 @@ def command(
     kind = dtype_of(dtype)
     import numpy as np
     from etace.errors import EtaceError, RequestError
-    from etace.model import load
+    from etace.loading import load
 
     from etacec.codegen.native.export import export, is_name
 

@@ -56,7 +56,7 @@ def command(
         if what == "graph":
             data = _graph(path, define, output.suffix[1:])
         else:
-            from etace.model import load
+            from etace.loading import load
             from etace.report.style import matplotlib
 
             matplotlib()  # to say so now if it is missing
@@ -111,7 +111,7 @@ def _carried(path: Path) -> Any:
     from fractions import Fraction
 
     from etace.io.model_file import read_model
-    from etace.model import compilation
+    from etace.loading import compilation
 
     from etacec.ir import nodes as op
     from etacec.model.spec import CARRIED

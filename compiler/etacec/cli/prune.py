@@ -28,7 +28,7 @@ def command(
     for file in (output, spec):
         writable(file)
     from etace.errors import EtaceError
-    from etace.model import load
+    from etace.loading import load
 
     from etacec.pruned import prune
 

@@ -80,7 +80,7 @@ def command(
     except EtaceError as error:
         fail(str(error), exit_code(error))
     configure(device)
-    from etace.model import load
+    from etace.loading import load
 
     try:
         loaded = load(

@@ -54,7 +54,7 @@ def command(
 
 def _inference(done: Any) -> str:
     """What the fast form of each model does, and why so."""
-    from etace.model import run_module
+    from etace.loading import run_module
 
     module = run_module(done.module, done.spec.name)
     return "\n\n".join(f"{n}\n{p.inference.explain()}" for n, p in module.MODELS.items())

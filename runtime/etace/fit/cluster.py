@@ -66,7 +66,7 @@ class _Parcel:
 
 @lru_cache(maxsize=2)
 def _rebuilt(parcel: _Parcel) -> Any:
-    from etace.model import from_tensors
+    from etace.loading import from_tensors
 
     return from_tensors(parcel.tensors, parcel.metadata, "the model sent to this worker")
 

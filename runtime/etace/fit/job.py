@@ -29,7 +29,8 @@ from etace.fit.tables import Comparison, compare
 from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
-from etace.model import Model, load
+from etace.loading import load
+from etace.model import Model
 from etace.parallel import one_blas_thread
 from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges
 from etace.report.grades import Grades, by_group, sentence
