@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.compare import Session
 from benchmarks.report import Table
-from benchmarks.tables import fit, forms, growth, md, speed
+from benchmarks.tables import fit, forms, growth, kernels, md, speed
 
 TABLES: dict[str, Callable[[Session], Table]] = {
     "linear_si": speed.linear_si,
@@ -13,6 +13,7 @@ TABLES: dict[str, Callable[[Session], Table]] = {
     "species": speed.species,
     "neighbours": speed.neighbours,
     "cores": speed.cores,
+    "kernels": kernels.kernels,
     "basis": growth.basis,
     "compile": growth.compile_seconds,
     "specs": growth.specs,
