@@ -20,7 +20,7 @@ from etace.repulsion import RATES, WEIGHTS, Zbl
 from etacec.codegen import expr
 from etacec.codegen.context import Context, plain
 from etacec.codegen.embeddings import upstream
-from etacec.codegen.native import support
+from etacec.codegen.native import elementary, support
 from etacec.codegen.native.cover import cover
 from etacec.codegen.native.distances import distances
 from etacec.codegen.native.edges import Edges
@@ -100,7 +100,7 @@ class _Writer:
             [
                 f"// {plain(self.title)}: {plain(self.total.model)}, {c.dtype}.",
                 f"// {', '.join(c.graph.species)}; ordered pairs: centre * {n} + neighbour. Å, eV.",
-                _head(c.dtype, "\n".join([*body])),
+                head(c.dtype, "\n".join([*body])),
                 *(f"enum {{ {k} = {v} }};" for k, v in numbers.items()),
                 *tables,
                 *body,
@@ -255,15 +255,13 @@ def _couplings(o: op.Products) -> tuple[tensor.Coupling, ...]:
     return tuple(out)
 
 
-def _head(dtype: str, body: str) -> str:
+def head(dtype: str, body: str) -> str:
+    """What stands before the body: types, vectors and the functions of them that it reads."""
     single = dtype == "float32"
     text = (
         support.HEAD.replace("@REAL@", "float" if single else "double")
         .replace("@INT@", "int32_t" if single else "int64_t")
         .replace("@SQRT@", "sqrtf" if single else "sqrt")
     )
-    for name in ("exp", "log", "sin", "cos"):
-        if re.search(rf"\bvec_{name}\b", body):
-            function = name + ("f" if single else "")
-            text += support.TRANSCENDENT.format(name=name, function=function) + "\n"
-    return text
+    read = [name for name in elementary.NAMES if re.search(rf"\bvec_{name}\b", body)]
+    return text + elementary.functions(read, dtype)
