@@ -92,9 +92,10 @@ static inline vec circular(vec x, unsigned turns) {
     return (vec)((bits)choose((quarter & 1) != 0, cosine, sine) ^ (quarter & 2) << @SIGN@);
 }
 static inline int all_near(vec x) {
-    int every = 1;
-    for (int l = 0; l < LANES; l++) every &= x[l] >= -FARTHEST && x[l] <= FARTHEST;
-    return every;
+    const mask near = (x >= -FARTHEST) & (x <= FARTHEST);
+    whole every = -1;
+    for (int l = 0; l < LANES; l++) every &= near[l];
+    return every != 0;
 }
 """
 
