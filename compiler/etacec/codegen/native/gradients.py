@@ -81,7 +81,7 @@ def _unmix(edges: Edges, j: int, s: Shell) -> list[str]:
 def _gradient(edges: Edges, j: int, s: Shell) -> list[str]:
     """slope += dA/dr w along r, and f += what is across."""
     name = f"s{j}"
-    out = kept(edges, j)
+    out = [*edges.own(j, "w"), *kept(edges, j)]
     out += recursion(s.curves, name, f"{name}e")
     out += slopes(s.curves, name)
     Ys = f"Y{j}_"
