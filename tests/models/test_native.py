@@ -197,6 +197,44 @@ def test_batches_calculators_and_committees():
         ).max() + 1e-12  # fmt: skip
 
 
+def test_one_hot_radials_need_no_weights():
+    """Where all channels have a polynomial; those beyond are 0 by their weights."""
+    done, model = ALL["one_hot/m"]
+    assert [p.key for p in done.native(model).parts if p.kind == "radial"] == ["C"]
+    short = compile_text(TEXTS["one_hot"].replace("legendre(4)", "legendre(2)"), "short")
+    assert [p.key for p in short.native("m").parts if p.kind == "radial"] == ["C", "B"]
+
+
+@needs_compiler
+@pytest.mark.parametrize("species", ["Si", "Si, O"])
+def test_one_hot_channels_beyond_the_polynomials_are_zero(species):
+    zeros = ", ".join(f"{s} = 0 eV" for s in species.split(", "))
+    done = compile_text(
+        f"""etace 1
+species {species}
+bond *-* {{ rcut = 4.4 Å }}
+radial R[n in 1..6] {{
+  transform   = agnesi(p = 2, q = 4)
+  envelope(y) = (1 - y^2)^2
+  polynomials = legendre(2)
+  weights     = frozen(init = one_hot) per pair
+}}
+basis B {{ factors = R, order = 1..2
+  where sum(n) <= 7 }}
+readout V {{ from = B, weights = learnable(init = normal(0.3)) per species }}
+onebody E0 {{ {zeros} }}
+model m = E0 + V
+""",
+        "beyond",
+    )
+    native, jax_ = (etace.model.from_compilation(done, "m") for _ in range(2))
+    native.backend, jax_.backend = "native", "jax"
+    atoms = crystal(native.species)
+    expected = jax_.evaluate(atoms)
+    assert np.abs(expected.forces).max() > 1e-3
+    agree(native.evaluate(atoms), expected, 1e-11)
+
+
 @needs_compiler
 def test_forces_and_virial_are_slopes_of_the_energy():
     model = loaded("zbl/m")
