@@ -105,7 +105,10 @@ def test_it_is_the_inference_form(name):
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda f: " ".join(f) or "as it is")
 @pytest.mark.parametrize(
     "name",
-    ["bonds/bonds", *(pytest.param(n, marks=pytest.mark.slow) for n in ("zbl/m", "si_o/si_o"))],
+    [
+        "bonds/bonds",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("zbl/m", "si_o/si_o", "one_hot/m")),
+    ],
 )
 def test_lanes_and_threads_change_nothing(name, flags):
     model = loaded(name, backend="jax")
@@ -201,7 +204,7 @@ def test_one_hot_radials_need_no_weights():
     """Where all channels have a polynomial; those beyond are 0 by their weights."""
     done, model = ALL["one_hot/m"]
     assert [p.key for p in done.native(model).parts if p.kind == "radial"] == ["C"]
-    short = compile_text(TEXTS["one_hot"].replace("legendre(4)", "legendre(2)"), "short")
+    short = compile_text(TEXTS["one_hot"].replace("legendre(4)", "legendre(1)"), "short")
     assert [p.key for p in short.native("m").parts if p.kind == "radial"] == ["C", "B"]
 
 
