@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from cases import TEXTS
+from cases import ONE_HOT, TEXTS
 from etace.native import toolchain
 from etace.native.build import BuildError, library
 from etace.native.kernel import Kernel
@@ -45,7 +45,7 @@ def models(dtype="float64"):
     for path in SPECS:
         done = compile_file(path, dtype=dtype)
         yield from ((f"{path.stem}/{m}", done, m) for m in done.graph.models)
-    for name, text in TEXTS.items():
+    for name, text in {**TEXTS, "one_hot": ONE_HOT}.items():
         done = compile_text(text, name, dtype=dtype)
         yield from ((f"{name}/{m}", done, m) for m in done.graph.models)
 
@@ -204,7 +204,7 @@ def test_one_hot_radials_need_no_weights():
     """Where all channels have a polynomial; those beyond are 0 by their weights."""
     done, model = ALL["one_hot/m"]
     assert [p.key for p in done.native(model).parts if p.kind == "radial"] == ["C"]
-    short = compile_text(TEXTS["one_hot"].replace("legendre(4)", "legendre(1)"), "short")
+    short = compile_text(ONE_HOT.replace("legendre(4)", "legendre(1)"), "short")
     assert [p.key for p in short.native("m").parts if p.kind == "radial"] == ["C", "B"]
 
 
