@@ -94,6 +94,34 @@ onebody E0 { Si = -1 eV, O = -2 eV }
 model scalar = E0 + V
 """.replace("two_sided(p_in = 0, p_out = 3)", "inverse_power(p = 1)"),
 }
+# one-hot radials of three species, which have unlike numbers of channels, some alike; learnable ones beside
+ONE_HOT = """etace 1
+species Si, O, H
+bond *-* { rcut = 4.4 Å }
+bond Si-O { rcut = 3.9 Å, r0 = 1.7 Å }
+bond O-H  { rcut = 3.1 Å, rin = 0.3 Å }
+radial S[n in 1..4] {
+  transform(r) = 2 * exp(-r / bond.r0) - 1
+  envelope(r)  = (1 - r / bond.rcut)^2
+  polynomials  = chebyshev(5)
+}
+radial R[k in 1..2, n in 1..7, l in 0..2] {
+  where k + n + l <= 9
+  transform   = agnesi(p = 2, q = 4)
+  envelope(y) = (1 - y^2)^2
+  polynomials = legendre(4)
+  weights     = frozen(init = one_hot) per pair
+}
+angular Y[l in 0..2] { harmonics = spherical }
+basis C { factors = S, order = 1..2
+  where sum(n) <= 5 }
+basis B { factors = R * Y, order = 1..3
+  where sum(n + l) <= 6 and sum(k) <= 4 }
+readout U { from = C, weights = learnable(init = normal(0.3)) per species }
+readout V { from = B, weights = learnable(init = normal(0.3)) per species }
+onebody E0 { Si = -1 eV, O = -2 eV, H = -0.5 eV }
+model m = E0 + U + V
+"""
 SPECS = {p.stem: p for p in sorted((ROOT / "specs").glob("*.etace"))}
 MODEL_OF = {"si_o": "si_o", "preset": "si_o", "scratch": "combined"}
 # The large sets of one kind as their small ones: compiled and run in the slow sweep only.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from cases import TEXTS
+from cases import ONE_HOT, TEXTS
 from etace.loading import from_compilation
 from etace.native import toolchain
 from etace.native.build import BuildError, library
@@ -46,7 +46,7 @@ def models(dtype="float64"):
     for path in SPECS:
         done = compile_file(path, dtype=dtype)
         yield from ((f"{path.stem}/{m}", done, m) for m in done.graph.models)
-    for name, text in TEXTS.items():
+    for name, text in {**TEXTS, "one_hot": ONE_HOT}.items():
         done = compile_text(text, name, dtype=dtype)
         yield from ((f"{name}/{m}", done, m) for m in done.graph.models)
 
@@ -106,7 +106,10 @@ def test_it_is_the_inference_form(name):
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda f: " ".join(f) or "as it is")
 @pytest.mark.parametrize(
     "name",
-    ["bonds/bonds", *(pytest.param(n, marks=pytest.mark.slow) for n in ("zbl/m", "si_o/si_o"))],
+    [
+        "bonds/bonds",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("zbl/m", "si_o/si_o", "one_hot/m")),
+    ],
 )
 def test_lanes_and_threads_change_nothing(name, flags):
     model = loaded(name, backend="jax")
@@ -196,6 +199,44 @@ def test_batches_calculators_and_committees():
         assert np.abs(atoms.get_forces() - expected.forces).max() <= 1e-11 * np.abs(
             expected.forces
         ).max() + 1e-12  # fmt: skip
+
+
+def test_one_hot_radials_need_no_weights():
+    """Where all channels have a polynomial; those beyond are 0 by their weights."""
+    done, model = ALL["one_hot/m"]
+    assert [p.key for p in done.native(model).parts if p.kind == "radial"] == ["C"]
+    short = compile_text(ONE_HOT.replace("legendre(4)", "legendre(1)"), "short")
+    assert [p.key for p in short.native("m").parts if p.kind == "radial"] == ["C", "B"]
+
+
+@needs_compiler
+@pytest.mark.parametrize("species", ["Si", "Si, O"])
+def test_one_hot_channels_beyond_the_polynomials_are_zero(species):
+    zeros = ", ".join(f"{s} = 0 eV" for s in species.split(", "))
+    done = compile_text(
+        f"""etace 1
+species {species}
+bond *-* {{ rcut = 4.4 Å }}
+radial R[n in 1..6] {{
+  transform   = agnesi(p = 2, q = 4)
+  envelope(y) = (1 - y^2)^2
+  polynomials = legendre(2)
+  weights     = frozen(init = one_hot) per pair
+}}
+basis B {{ factors = R, order = 1..2
+  where sum(n) <= 7 }}
+readout V {{ from = B, weights = learnable(init = normal(0.3)) per species }}
+onebody E0 {{ {zeros} }}
+model m = E0 + V
+""",
+        "beyond",
+    )
+    native, jax_ = (etace.model.from_compilation(done, "m") for _ in range(2))
+    native.backend, jax_.backend = "native", "jax"
+    atoms = crystal(native.species)
+    expected = jax_.evaluate(atoms)
+    assert np.abs(expected.forces).max() > 1e-3
+    agree(native.evaluate(atoms), expected, 1e-11)
 
 
 @needs_compiler

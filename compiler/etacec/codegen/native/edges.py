@@ -47,8 +47,17 @@ class Edges:
         if s.pooled(l):
             return "pooled", self.base[j][l], [f"f{q}" for q in range(s.curves.count)]
         own = s.factors(l)
-        names = [f"R{f}" if s.places is None else f"f{s.places[f]}" for f in own]
-        return "A", s.entry(own[0]), names
+        if s.places is None:
+            return "A", s.entry(own[0]), [f"R{f}" for f in own]
+        return "own", s.entry(own[0]) - s.start, [f"f{s.places[f]}" for f in own]
+
+    def own(self, j: int, array: str) -> list[str]:
+        """`own`: the entries of an array like A that neighbours of one species add to, of one-hot radials."""
+        s = self.shells[j]
+        if s.places is None:
+            return []
+        kind = "vec *const" if array == "A" else "const vec *const"
+        return [f"{kind} own = {array} + {s.start} + pair % {self.n} * {s.width};"]
 
     def read(self, tables: Sequence[str]) -> None:
         self.tables += [t for t in dict.fromkeys(tables) if t not in self.tables]

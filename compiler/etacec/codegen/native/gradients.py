@@ -81,7 +81,7 @@ def _unmix(edges: Edges, j: int, s: Shell) -> list[str]:
 def _gradient(edges: Edges, j: int, s: Shell) -> list[str]:
     """slope += dA/dr w along r, and f += what is across."""
     name = f"s{j}"
-    out = kept(edges, j)
+    out = [*edges.own(j, "w"), *kept(edges, j)]
     out += recursion(s.curves, name, f"{name}e")
     out += slopes(s.curves, name)
     Ys = f"Y{j}_"
@@ -95,7 +95,10 @@ def _gradient(edges: Edges, j: int, s: Shell) -> list[str]:
     for l, array, at, own in blocks:
         source, m = {"A": "w"}.get(array, array), 2 * l + 1
         for i in range(m):
-            w = {name + r: f"{source}[{at + k * m + i}]" for k, r in enumerate(own)}
+            w: dict[str, str] = {}
+            for k, r in enumerate(own):  # factors with one radial: the sum of their w
+                term = f"{source}[{at + k * m + i}]"
+                w[name + r] = f"{w[name + r]} + {term}" if name + r in w else term
             U = f"{name}U{l * l + i}" if l and across else None
             columns.append((U, harmonic(s, Ys, l * l + i), w))
     for first in range(0, len(columns), COLUMNS):

@@ -20,13 +20,14 @@ from etace.repulsion import RATES, WEIGHTS, Zbl
 from etacec.codegen import expr
 from etacec.codegen.context import Context, plain
 from etacec.codegen.embeddings import upstream
-from etacec.codegen.native import support
+from etacec.codegen.native import elementary, support
 from etacec.codegen.native.cover import cover
 from etacec.codegen.native.distances import distances
 from etacec.codegen.native.edges import Edges
 from etacec.codegen.native.formula import number
 from etacec.codegen.native.gradients import backward
 from etacec.codegen.native.members import groups, members
+from etacec.codegen.native.one_hot import OneHot, one_hot
 from etacec.codegen.native.products import products
 from etacec.codegen.native.sums import forward
 from etacec.codegen.native.terms import Curves, Energy, PairTerm, Shell
@@ -60,12 +61,16 @@ class _Writer:
         self._part("one-body", n, "onebody" if onebody else "zeros")
         shells: list[Shell] = []
         pools = {}
+        place: list[int] = []  # in A, of each entry of all pools
+        entries = 0
         for b in bases:
-            start = sum(2 * l + 1 for s in shells for l in s.l)
             pools[b] = self._pool(b)
-            shells.append(self._shell(b, pools[b], start))
-        entries = sum(2 * l + 1 for s in shells for l in s.l)
-        made = cover(self._monomials(readouts, bases, pools), entries)
+            own = self._one_hot(b, pools[b])
+            shells.append(self._shell(b, pools[b], own, entries))
+            place += [entries + k for k in (own.entries if own else range(pools[b].width))]
+            entries += shells[-1].width * (n if own else 1)
+        monomials = self._monomials(readouts, bases, pools)
+        made = cover([tuple(sorted(place[k] for k in m)) for m in monomials], entries)
         coefficients, order = self.size, made.order
         if order:
             self._part("products of A", n * len(order), "monomials", order=tuple(order))
@@ -100,7 +105,7 @@ class _Writer:
             [
                 f"// {plain(self.title)}: {plain(self.total.model)}, {c.dtype}.",
                 f"// {', '.join(c.graph.species)}; ordered pairs: centre * {n} + neighbour. Å, eV.",
-                _head(c.dtype, "\n".join([*body])),
+                head(c.dtype, "\n".join([*body])),
                 *(f"enum {{ {k} = {v} }};" for k, v in numbers.items()),
                 *tables,
                 *body,
@@ -161,28 +166,29 @@ class _Writer:
         assert isinstance(o, op.Pool)
         return tensor.Pool(tuple(ch for ch, _ in o.factors), tuple(l for _, l in o.factors))
 
-    def _shell(self, basis: str, pool: tensor.Pool, start: int) -> Shell:
+    def _one_hot(self, basis: str, pool: tensor.Pool) -> OneHot | None:
+        """Of a basis whose radials are single polynomials of its own recursion."""
+        node = self._radial(basis)
+        o = self.c.select(node)
+        polynomials = self.c.graph.input_op(node, op.PolynomialBasis).polynomials
+        if o.weights.learnable or o.weights.init != "one_hot" or polynomials.kind == "bernstein":
+            return None
+        at = o.binders.index("n") if "n" in o.binders else 0
+        own = one_hot([o.channels[ch][at] for ch in pool.channels], pool.l, self.c.n)
+        return own if max(own.places) < polynomials.count else None  # channels beyond are 0
+
+    def _shell(self, basis: str, pool: tensor.Pool, own: OneHot | None, start: int) -> Shell:
         c = self.c
         node = self._radial(basis)
-        o = c.select(node)
         (products_node,) = c.graph.inputs(basis)
         (pooled,) = c.graph.inputs(products_node)
         angular = [c.graph.op(i) for i in c.graph.inputs(pooled)[1:]]
         kind = angular[0].kind if angular and isinstance(angular[0], op.Harmonics) else "none"
-        bernstein = self.c.graph.input_op(node, op.PolynomialBasis).polynomials.kind == "bernstein"
-        # of several species a one-hot channel is also of one neighbour's species alone: plain weights
-        alone = (
-            c.n == 1 and not o.weights.learnable and o.weights.init == "one_hot" and not bernstein
-        )
-        curves, places = self._curves(node, chebyshev=not alone), None
-        weights = self.size
-        if alone:
-            at = o.binders.index("n") if "n" in o.binders else 0
-            places = tuple(o.channels[ch][at] - 1 for ch in pool.channels)
-        else:
-            size = len(pool.l) * curves.count * c.n**2
-            self._part(basis, size, "radial", rows=pool.channels)
-        return Shell(curves, pool.l, kind, places, weights, start)
+        curves, weights = self._curves(node, chebyshev=own is None), self.size
+        if own is not None:
+            return Shell(curves, own.l, kind, own.places, weights, start)
+        self._part(basis, len(pool.l) * curves.count * c.n**2, "radial", rows=pool.channels)
+        return Shell(curves, pool.l, kind, None, weights, start)
 
     def _monomials(
         self, readouts: Sequence[str], bases: Sequence[str], pools: Mapping[str, tensor.Pool]
@@ -255,15 +261,13 @@ def _couplings(o: op.Products) -> tuple[tensor.Coupling, ...]:
     return tuple(out)
 
 
-def _head(dtype: str, body: str) -> str:
+def head(dtype: str, body: str) -> str:
+    """What stands before the body: types, vectors and the functions of them that it reads."""
     single = dtype == "float32"
     text = (
         support.HEAD.replace("@REAL@", "float" if single else "double")
         .replace("@INT@", "int32_t" if single else "int64_t")
         .replace("@SQRT@", "sqrtf" if single else "sqrt")
     )
-    for name in ("exp", "log", "sin", "cos"):
-        if re.search(rf"\bvec_{name}\b", body):
-            function = name + ("f" if single else "")
-            text += support.TRANSCENDENT.format(name=name, function=function) + "\n"
-    return text
+    read = [name for name in elementary.NAMES if re.search(rf"\bvec_{name}\b", body)]
+    return text + elementary.functions(read, dtype)

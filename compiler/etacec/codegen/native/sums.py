@@ -62,6 +62,7 @@ def _pool(edges: Edges, j: int, s: Shell) -> list[str]:
         "{",
         f"    // A of shell {j}: radials and harmonics of each row, then their products",
         f"    vec part[ROWS][{right + (s.lmax + 1) ** 2}];",
+        *indent(edges.own(j, "A")),
         "    for (int k = 0; k < rows; k++) {",
         "        vec *const p = part[k];",
         *indent(live(body), 8),

@@ -42,8 +42,6 @@ static inline vec vec_abs(vec x) { return choose(x < 0, -x, x); }
 LANEWISE(vec_sqrt, @SQRT@)
 """
 
-TRANSCENDENT = "LANEWISE(vec_{name}, {function})"
-
 TAIL = r"""
 // With -DETACE_PROFILE: nanoseconds of forward, products, backward and what is around them, of one thread.
 #ifdef ETACE_PROFILE

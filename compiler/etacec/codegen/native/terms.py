@@ -28,8 +28,9 @@ class Curves:
 class Shell:
     """A of one basis. l: of each factor, ascending; harmonics: spherical, solid or none
 
-    places: f_q that each factor is, where its weights are one-hot; None: weights [factors][count] of
-    every ordered pair stand in the coefficients from `weights` on
+    places: f_q that each factor is, where weights are one-hot: the factors of every species of neighbours,
+    whose entries stand one species after the other; None: weights [factors][count] of every ordered
+    pair stand in the coefficients from `weights` on
     start: of its first entry in A
     """
 
@@ -39,6 +40,11 @@ class Shell:
     places: tuple[int, ...] | None
     weights: int
     start: int
+
+    @property
+    def width(self) -> int:
+        """Entries of A that a neighbour adds to."""
+        return sum(2 * l + 1 for l in self.l)
 
     @property
     def lmax(self) -> int:
