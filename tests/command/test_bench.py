@@ -17,7 +17,7 @@ FRAMES = ROOT / "examples/data/SiO2_EDI_test.xyz"
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "bench/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "bench"))
 
 
 def bench(*args):

@@ -35,9 +35,9 @@ FLAGS = [
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
     """One for all tests of this file: kernels are built once."""
-    folder = tmp_path_factory.getbasetemp() / "native-cache/coupling"
+    folder = tmp_path_factory.getbasetemp() / "native-cache"
     monkeypatch.setenv("ETACE_CACHE_DIR", str(folder))
-    return folder.parent / "native"
+    return folder / "native"
 
 
 def models(dtype="float64"):
@@ -240,7 +240,7 @@ def test_same_text_every_time_and_no_warnings(tmp_path):
 
 @needs_compiler
 def test_kept_objects_are_checked_before_they_are_loaded(cache, tmp_path, monkeypatch):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "own/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "own"))
     text = "int answer(void) { return 42; }\n"
     assert library(text, FOUND).answer() == 42
     (kept,) = (tmp_path / "own/native").glob("*.so")
@@ -253,8 +253,10 @@ def test_kept_objects_are_checked_before_they_are_loaded(cache, tmp_path, monkey
         library("this is no C", FOUND)
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(blocked / "coupling"))
-    assert library(text, FOUND).answer() == 42  # built, not kept
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(blocked))
+    made = library(text, FOUND)  # built, not kept
+    assert made.answer() == 42
+    assert "cannot be made (not a directory)" in made.unkept
 
 
 COMPILERS = ("gcc", "clang", f"{sys.executable} -m ziglang cc")

@@ -33,7 +33,7 @@ needs_compiler = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def kernels(monkeypatch, tmp_path_factory):
     """One cache for all tests of native kernels: they are built once."""
-    folder = tmp_path_factory.getbasetemp() / "native-cache/coupling"
+    folder = tmp_path_factory.getbasetemp() / "native-cache"
     monkeypatch.setenv("ETACE_CACHE_DIR", str(folder))
     return folder
 

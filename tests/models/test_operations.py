@@ -31,7 +31,7 @@ model tiny = V
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
-    folder = tmp_path_factory.getbasetemp() / "native-cache/coupling"
+    folder = tmp_path_factory.getbasetemp() / "native-cache"
     monkeypatch.setenv("ETACE_CACHE_DIR", str(folder))
 
 

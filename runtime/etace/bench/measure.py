@@ -99,7 +99,7 @@ class Runner:
         try:
             cxx = toolchain.find_cxx(e.toolchain)
             if cxx is None:
-                raise BuildError("there is no C++ compiler")
+                raise BuildError(toolchain.missing("c++"))
             count = Counter(e.program, cxx)
             self.measured.operations = count(self.near, e.coefficients(self.model.params))
         except BuildError as error:
