@@ -296,11 +296,19 @@ def test_without_a_compiler_everything_still_works(monkeypatch):
         loaded("scratch/scratch").evaluate(atoms)
 
 
+@needs_compiler
+def test_the_backend_in_use_is_known_before_anything_is_evaluated():
+    for backend in ("native", "auto"):
+        model = loaded("scratch/combined", backend=backend)
+        assert model.backend_in_use == model.evaluator.name
+    assert loaded("scratch/combined", backend="jax").backend_in_use == "jax"
+
+
 def test_a_broken_compiler_is_said(monkeypatch, tmp_path):
     broken = tmp_path / "cc"
     broken.write_text(
         f"#!{sys.executable}\nimport sys\n"
-        "print('broken cc 1.0')\nsys.exit(0 if '-dM' in sys.argv or '--version' in sys.argv else 1)\n"
+        "print('broken cc 1.0\\n#define __STDC__ 1')\nsys.exit(0 if '-dM' in sys.argv or '--version' in sys.argv else 1)\n"
     )
     broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv(toolchain.VARIABLE, os.fspath(broken))

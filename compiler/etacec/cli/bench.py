@@ -150,7 +150,7 @@ def _print(found: dict[str, Any]) -> None:
     load = "" if found["load"] is None else f"; load {found['load']:.1f}"
     say(
         f"{found['structure']}{seeded}: {found['atoms']} atoms, {found['neighbours']:.1f} neighbours each; "
-        f"{found['cores']} core{'s' if found['cores'] > 1 else ''}; medians of {found['rounds']} rounds (fastest){load}"
+        f"{found['cores']} core{'s' if found['cores'] > 1 else ''}; medians of {found['rounds']} rounds (fastest calls){load}"
     )
     backends = found["backends"]
     table = Table("", box=None, pad_edge=False)
@@ -188,5 +188,5 @@ def _print_operations(o: dict[str, Any], cores: int, say: Any) -> None:
     what = f"{cores} cores" if cores > 1 else "one core"
     say(
         f"{o['gflops']:.3g} GFLOP/s, {100 * o['fraction_of_peak']:.0f} % of the "
-        f"{o['peak_gflops']:.3g} that {what} can do, measured here ({stages})"
+        f"{o['peak_gflops']:.3g} GFLOP/s that {what} can do, measured here ({stages})"
     )

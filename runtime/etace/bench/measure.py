@@ -1,4 +1,5 @@
-"""Seconds of what a user waits for, on all backends in turn: medians over interleaved rounds."""
+"""Seconds of what a user waits for, on all backends in turn: medians over interleaved rounds, and the fastest
+calls, which others on the machine disturb least."""
 
 from __future__ import annotations
 
@@ -28,9 +29,9 @@ SKIN = 0.5  # Å, the calculator's
 class Measured:
     """Of one backend. name: what is in use; build: seconds until the first result can be had
 
-    seconds: of one call by task; fastest: the same in the fastest round
+    seconds: of one call by task, the mean of a round; fastest: of all calls
     stages: the evaluation's share by stage; operations: of one evaluation; uncounted: why there are none;
-        peak: operations a second of one core, in the fastest round: all of native kernels
+        peak: operations a second of one core, of the fastest of its calls: all of native kernels
     """
 
     name: str
@@ -127,25 +128,27 @@ def measure(runners: Sequence[Runner], rounds: int) -> None:
     for k, runner in enumerate(runners):
         for name, task in runner.tasks.items():
             task()
-            calls[k, name] = max(1, round(AT_LEAST / max(_seconds(task, 1), 1e-7)))
+            calls[k, name] = max(1, round(AT_LEAST / max(_seconds(task), 1e-7)))
     times: dict[tuple[int, str], list[float]] = {key: [] for key in calls}
+    least = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
         for (k, name), n in calls.items():
-            times[k, name].append(_seconds(runners[k].tasks[name], n))
+            found = [_seconds(runners[k].tasks[name]) for _ in range(n)]
+            times[k, name].append(sum(found) / n)
+            least[k, name] = min(least[k, name], *found)
     for k, runner in enumerate(runners):
         for name in TASKS:
             runner.measured.seconds[name] = median(times[k, name])
-            runner.measured.fastest[name] = min(times[k, name])
+            runner.measured.fastest[name] = least[k, name]
         if runner.peak is not None:
-            runner.measured.peak = runner.peak.operations / min(times[k, "peak"])
+            runner.measured.peak = runner.peak.operations / least[k, "peak"]
         runner.measured.stages = runner.shares(rounds)
 
 
-def _seconds(task: Callable[[], object], calls: int) -> float:
+def _seconds(task: Callable[[], object]) -> float:
     start = time.perf_counter()
-    for _ in range(calls):
-        task()
-    return (time.perf_counter() - start) / calls
+    task()
+    return time.perf_counter() - start
 
 
 def disagreement(found: Result, expected: Result) -> dict[str, float]:
