@@ -86,7 +86,7 @@ def _run(arguments: list[str], cache: Path) -> float:
     """Peak memory, GiB, of one `etace` command on all cores."""
     path = os.pathsep.join([str(ROOT / "runtime"), str(ROOT / "compiler")])
     env = {k: v for k, v in os.environ.items() if k not in UNSET}
-    env |= {"PYTHONPATH": path, "ETACE_CACHE_DIR": str(cache / "coupling")}
+    env |= {"PYTHONPATH": path, "ETACE_CACHE_DIR": str(cache)}
     process = subprocess.Popen(
         [sys.executable, "-m", "etacec", *arguments],
         env=env,

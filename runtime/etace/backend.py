@@ -69,5 +69,5 @@ def _native(
         raise BuildError("there is an accelerator")
     found = toolchain.find()
     if found is None:
-        raise BuildError("there is no C compiler (pip install 'etace[native]' brings one)")
+        raise BuildError(toolchain.missing())
     return NativeEvaluator(inference, kernel(), found, cores or available_cores())

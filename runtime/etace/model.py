@@ -94,7 +94,6 @@ class Model:
         self.splines = splines
         self.card = card
         self.backend = backend
-        self.backend_in_use = self.backend_in_jax = "jax"
         self._kernel = kernel
         self._committee: np.ndarray | None = None
         self._extrapolation: np.ndarray | None = None
@@ -126,10 +125,18 @@ class Model:
     def evaluator(self) -> Evaluator | NativeEvaluator:
         """What all evaluations use, by the backend. Raises BuildError: a native kernel was asked for and
         cannot be built."""
-        made, self.backend_in_use = choose_evaluator(
+        return self._chosen[0]
+
+    @property
+    def backend_in_use(self) -> str:
+        """Which backend that is, and why; what has not been built is built to know it."""
+        return self._chosen[1]
+
+    @cached_property
+    def _chosen(self) -> tuple[Evaluator | NativeEvaluator, str]:
+        return choose_evaluator(
             self.potential.inference, self._kernel, self.backend, self.cores, self.splines
         )
-        return made
 
     def native_program(self) -> tuple[Program, np.ndarray]:
         """The native kernel's program, and its coefficients at the model's parameters."""
@@ -210,13 +217,14 @@ class Model:
 
     # ------------------------------------------------------------ inside JAX
 
+    @property
+    def backend_in_jax(self) -> str:
+        """As `backend_in_use`, of `fast_graph`."""
+        return self._call[1]
+
     @cached_property
-    def _call(self) -> Call | None:
-        evaluator = self.evaluator
-        made, self.backend_in_jax = choose_call(
-            evaluator, self.backend_in_use, self.backend, self.cores
-        )
-        return made
+    def _call(self) -> tuple[Call | None, str]:
+        return choose_call(self.evaluator, self.backend_in_use, self.backend, self.cores)
 
     def fast_graph(self, atoms: Any, *, skin: float = 0.0) -> BlockGraph | NativeGraph:
         """The graph with which `potential.energy` and `potential.energy_forces_virial` are fast: for use
@@ -229,8 +237,9 @@ class Model:
         batch = isinstance(atoms, list | tuple)
         structures = [self.paired(a, skin=skin) for a in (atoms if batch else [atoms])]
         n = len(self.species)
-        if self._call is not None:
-            return NativeGraph.of(structures, self._call, n, batch)
+        call = self._call[0]
+        if call is not None:
+            return NativeGraph.of(structures, call, n, batch)
 
         def capacity(need: Capacity) -> Capacity:
             return replace(need.rounded(), atoms=need.atoms, structures=need.structures)

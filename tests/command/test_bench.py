@@ -17,7 +17,7 @@ FRAMES = ROOT / "examples/data/SiO2_EDI_test.xyz"
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "bench/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "bench"))
 
 
 def bench(*args):
@@ -45,6 +45,29 @@ def test_backends_are_timed_and_agree():
     assert native["lines"] > 100
     assert sum(native["shares"].values()) == pytest.approx(1)
     assert all(x > 0 for x in native["shares"].values())
+    assert found["backends"]["jax"]["operations"] is None
+    if toolchain.find_cxx(toolchain.find()) is not None:
+        counted = native["operations"]
+        assert counted["per_atom"] > 1000
+        assert 0 < counted["lanes_in_use"]["edges"] <= 1
+        assert 0 < counted["useful"] <= 1
+        assert 0 < counted["peak_gflops"] < float("inf")
+        assert counted["fraction_of_peak"] == pytest.approx(
+            counted["gflops"] / counted["peak_gflops"]
+        )
+        assert set(counted["stages"]) == {"edges forward", "products", "edges backward"}
+
+
+@pytest.mark.skipif(toolchain.find() is None, reason="no C compiler here")
+def test_operations_are_counted_or_that_they_are_not_is_said(monkeypatch):
+    tiny = ROOT / "specs/scratch.etace", "--model", "scratch", "--atoms", "8"
+    if toolchain.find_cxx(toolchain.find()) is not None:
+        assert "% of use" in bench(*tiny).output
+        assert "measured here" in bench(*tiny).output
+    monkeypatch.setenv(toolchain.VARIABLE_CXX, "")
+    done = bench(*tiny)
+    assert done.exit_code == 0, done.output
+    assert "operations not counted: there is no C++ compiler" in done.output
 
 
 def test_without_a_compiler_jax_is_timed_and_that_is_said(monkeypatch):

@@ -152,7 +152,26 @@ def test_the_users_folder(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache/etace/coupling"
     monkeypatch.setenv("ETACE_CACHE_DIR", "/own")
-    assert cache_folder() == Path("/own")
+    assert cache_folder() == Path("/own/coupling")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_folder_that_others_can_fill_is_not_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path))
+    (tmp_path / "coupling").mkdir(mode=0o700)
+    assert cache_folder() == tmp_path / "coupling"
+    (tmp_path / "coupling").chmod(0o777)
+    assert cache_folder() is None
+
+
+def test_without_a_home_there_is_no_folder(monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("ETACE_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    assert cache_folder() is None
 
 
 def test_names_tell_patterns_apart():

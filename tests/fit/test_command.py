@@ -33,7 +33,7 @@ def spec(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_cache_on_disk(monkeypatch, tmp_path):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "cache/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "cache"))
 
 
 def etace_fit(*arguments):

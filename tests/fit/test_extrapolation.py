@@ -92,7 +92,7 @@ def test_it_is_kept_in_the_file_and_goes_with_the_parameters(fitted, tmp_path):
 
 
 def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "cache/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "cache"))
     spec, few = tmp_path / "m.etace", tmp_path / "few.xyz"
     spec.write_text(SPEC)
     write(few, read_frames(TRAIN, ":8"))

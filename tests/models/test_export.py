@@ -22,7 +22,7 @@ pytestmark = needs_compiler
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "export/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "export"))
 
 
 def exported(path, folder, *more):

@@ -20,7 +20,7 @@ pytestmark = needs_compiler
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "list/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "list"))
 
 
 def made(species, positions, cell, pbc, cutoffs, lanes, parts=1, most=10**8):

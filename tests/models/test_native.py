@@ -36,9 +36,9 @@ FLAGS = [
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
     """One for all tests of this file: kernels are built once."""
-    folder = tmp_path_factory.getbasetemp() / "native-cache/coupling"
+    folder = tmp_path_factory.getbasetemp() / "native-cache"
     monkeypatch.setenv("ETACE_CACHE_DIR", str(folder))
-    return folder.parent / "native"
+    return folder / "native"
 
 
 def models(dtype="float64"):
@@ -231,7 +231,7 @@ model m = E0 + V
 """,
         "beyond",
     )
-    native, jax_ = (etace.model.from_compilation(done, "m") for _ in range(2))
+    native, jax_ = (from_compilation(done, "m") for _ in range(2))
     native.backend, jax_.backend = "native", "jax"
     atoms = crystal(native.species)
     expected = jax_.evaluate(atoms)
@@ -282,7 +282,7 @@ def test_same_text_every_time_and_no_warnings(tmp_path):
 
 @needs_compiler
 def test_kept_objects_are_checked_before_they_are_loaded(cache, tmp_path, monkeypatch):
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "own/coupling"))
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(tmp_path / "own"))
     text = "int answer(void) { return 42; }\n"
     assert library(text, FOUND).answer() == 42
     (kept,) = (tmp_path / "own/native").glob("*.so")
@@ -295,8 +295,10 @@ def test_kept_objects_are_checked_before_they_are_loaded(cache, tmp_path, monkey
         library("this is no C", FOUND)
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
-    monkeypatch.setenv("ETACE_CACHE_DIR", str(blocked / "coupling"))
-    assert library(text, FOUND).answer() == 42  # built, not kept
+    monkeypatch.setenv("ETACE_CACHE_DIR", str(blocked))
+    made = library(text, FOUND)  # built, not kept
+    assert made.answer() == 42
+    assert "cannot be made (not a directory)" in made.unkept
 
 
 COMPILERS = ("gcc", "clang", f"{sys.executable} -m ziglang cc")
@@ -336,11 +338,19 @@ def test_without_a_compiler_everything_still_works(monkeypatch):
         loaded("scratch/scratch").evaluate(atoms)
 
 
+@needs_compiler
+def test_the_backend_in_use_is_known_before_anything_is_evaluated():
+    for backend in ("native", "auto"):
+        model = loaded("scratch/combined", backend=backend)
+        assert model.backend_in_use == model.evaluator.name
+    assert loaded("scratch/combined", backend="jax").backend_in_use == "jax"
+
+
 def test_a_broken_compiler_is_said(monkeypatch, tmp_path):
     broken = tmp_path / "cc"
     broken.write_text(
         f"#!{sys.executable}\nimport sys\n"
-        "print('broken cc 1.0')\nsys.exit(0 if '-dM' in sys.argv or '--version' in sys.argv else 1)\n"
+        "print('broken cc 1.0\\n#define __STDC__ 1')\nsys.exit(0 if '-dM' in sys.argv or '--version' in sys.argv else 1)\n"
     )
     broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv(toolchain.VARIABLE, os.fspath(broken))

@@ -76,7 +76,7 @@ def test_they_find_nothing_in_the_runtimes_calls(sanitized, tmp_path):
         "LD_PRELOAD": " ".join(paths),
         "ASAN_OPTIONS": "detect_leaks=0",  # Python's are not ours
         "ETACE_CC": " ".join([*FOUND.command, *sanitized]),
-        "ETACE_CACHE_DIR": str(tmp_path / "coupling"),
+        "ETACE_CACHE_DIR": str(tmp_path / "cache"),
     }
     done = subprocess.run(
         [sys.executable, "-c", BATCHES], capture_output=True, text=True, cwd=ROOT, env=environment

@@ -94,6 +94,7 @@ def command(
                 "us_per_atom": {k: 1e6 * s / len(given) for k, s in r.measured.seconds.items()},
                 "fastest": {k: 1e6 * s / len(given) for k, s in r.measured.fastest.items()},
                 "shares": r.measured.stages,
+                "operations": _operations(r.measured, len(given), cores),
                 "disagreement": disagreement(r.measured.result, first.measured.result),
             }
             for name, r in zip(BACKENDS, runners, strict=False)
@@ -103,6 +104,24 @@ def command(
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         _print(found)
+
+
+def _operations(measured: Any, atoms: int, cores: int) -> dict[str, Any] | None:
+    """What was counted, and how fast it was done; None: nothing was."""
+    found = measured.operations
+    if found is None:
+        return {"uncounted": measured.uncounted} if measured.uncounted else None
+    peak = cores * measured.peak
+    return {
+        "per_atom": found.total / atoms,
+        "kinds": found.kinds,
+        "useful": found.useful / found.total,
+        "lanes_in_use": {"edges": found.rows, "blocks": found.atoms},
+        "gflops": 1e-9 * measured.rate(),
+        "peak_gflops": 1e-9 * peak,
+        "fraction_of_peak": measured.rate() / peak,
+        "stages": {stage: measured.rate(stage) / peak for stage, n in found.stages.items() if n},
+    }
 
 
 def _draw(loaded: Any, rng: Any) -> bool:
@@ -131,7 +150,7 @@ def _print(found: dict[str, Any]) -> None:
     load = "" if found["load"] is None else f"; load {found['load']:.1f}"
     say(
         f"{found['structure']}{seeded}: {found['atoms']} atoms, {found['neighbours']:.1f} neighbours each; "
-        f"{found['cores']} core{'s' if found['cores'] > 1 else ''}; medians of {found['rounds']} rounds (fastest){load}"
+        f"{found['cores']} core{'s' if found['cores'] > 1 else ''}; medians of {found['rounds']} rounds (fastest calls){load}"
     )
     backends = found["backends"]
     table = Table("", box=None, pad_edge=False)
@@ -150,5 +169,24 @@ def _print(found: dict[str, Any]) -> None:
         if b["shares"]:
             shares = ", ".join(f"{name} {100 * x:.0f} %" for name, x in b["shares"].items())
             say(f"{b['name']}; {b['lines']} lines of C; {shares}")
+        if b["operations"]:
+            _print_operations(b["operations"], found["cores"], say)
     for name, why in found["missing"].items():
         say(f"{name}: {why}")
+
+
+def _print_operations(o: dict[str, Any], cores: int, say: Any) -> None:
+    if "uncounted" in o:
+        say(f"operations not counted: {o['uncounted']}")
+        return
+    lanes = o["lanes_in_use"]
+    say(
+        f"{o['per_atom']:,.0f} operations/atom, {100 * o['useful']:.0f} % of use "
+        f"(lanes in use: edges {100 * lanes['edges']:.0f} %, blocks {100 * lanes['blocks']:.0f} %)"
+    )
+    stages = ", ".join(f"{name} {100 * x:.0f} %" for name, x in o["stages"].items())
+    what = f"{cores} cores" if cores > 1 else "one core"
+    say(
+        f"{o['gflops']:.3g} GFLOP/s, {100 * o['fraction_of_peak']:.0f} % of the "
+        f"{o['peak_gflops']:.3g} GFLOP/s that {what} can do, measured here ({stages})"
+    )

@@ -150,20 +150,22 @@ def _cache_folder() -> Path | None:
     import platform
 
     import jaxlib
-
-    from etacec.coupling import cache_folder
+    from etace.io.cache import code_folder
 
     features = platform.machine() + platform.processor()
     with suppress(OSError):
         text = Path("/proc/cpuinfo").read_text()
         features += next((line for line in text.split("\n") if line.startswith("flags")), "")
     key = hashlib.sha256(f"{jaxlib.__version__}/{features}".encode()).hexdigest()[:16]
-    folder = cache_folder().parent / "xla" / key
+    found = code_folder("xla")
+    if found.path is None or not found.writable:
+        return None
+    folder = found.path / key
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError:
         return None
-    return folder if os.access(folder, os.W_OK) else None
+    return folder
 
 
 def _progress(results: Iterator[Any], total: int) -> Iterator[Any]:

@@ -7,11 +7,11 @@ is as good as none.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from etace.io.cache import folder, foreign
 from etace.io.replace import replacing
 
 from etacec.coupling.couple import couple
@@ -31,12 +31,10 @@ def couple_all(patterns: Iterable[Pattern], folder: Path | None) -> dict[Pattern
     return out
 
 
-def cache_folder() -> Path:
-    """The user's folder: $ETACE_CACHE_DIR, else etace/coupling in $XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("ETACE_CACHE_DIR"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "etace" / "coupling"
+def cache_folder() -> Path | None:
+    """The user's folder of them; None: there is no home, or somebody else could have filled it."""
+    found = folder("coupling")
+    return None if found is None or foreign(found) else found
 
 
 def file_name(pattern: Pattern) -> str:

@@ -1,19 +1,22 @@
-"""Seconds of what a user waits for, on all backends in turn: medians over interleaved rounds."""
+"""Seconds of what a user waits for, on all backends in turn: medians over interleaved rounds, and the fastest
+calls, which others on the machine disturb least."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 import numpy as np
 
+from etace.bench.operations import Counter, Operations
+from etace.bench.peak import Peak
 from etace.bench.stages import Profile
 from etace.model import Model, Result
 from etace.native import toolchain
-from etace.native.build import library
+from etace.native.build import BuildError, library
 from etace.native.evaluator import NativeEvaluator
 
 TASKS = ("evaluation", "list", "step")
@@ -26,7 +29,9 @@ SKIN = 0.5  # Å, the calculator's
 class Measured:
     """Of one backend. name: what is in use; build: seconds until the first result can be had
 
-    seconds: of one call by task; fastest: the same in the fastest round; stages: the evaluation's share by stage, of native kernels
+    seconds: of one call by task, the mean of a round; fastest: of all calls
+    stages: the evaluation's share by stage; operations: of one evaluation; uncounted: why there are none;
+        peak: operations a second of one core, of the fastest of its calls: all of native kernels
     """
 
     name: str
@@ -36,6 +41,17 @@ class Measured:
     seconds: dict[str, float] = field(default_factory=dict)
     fastest: dict[str, float] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
+    operations: Operations | None = None
+    uncounted: str = ""
+    peak: float = 0.0
+
+    def rate(self, stage: str | None = None) -> float | None:
+        """Operations a second of the fastest evaluation, or of one of its stages."""
+        if self.operations is None:
+            return None
+        if stage is None:
+            return self.operations.total / self.fastest["evaluation"]
+        return self.operations.stages[stage] / (self.stages[stage] * self.fastest["evaluation"])
 
 
 class Runner:
@@ -49,6 +65,7 @@ class Runner:
         build = time.perf_counter() - start
         lines = None
         self._profile: Profile | None = None
+        self.peak: Peak | None = None
         if isinstance(e := model.evaluator, NativeEvaluator):
             found = toolchain.find()
             assert found is not None
@@ -57,20 +74,37 @@ class Runner:
             build = time.perf_counter() - start
             lines = e.program.text.count("\n")
             self._profile = Profile(e.program, found)
+            self.peak = Peak(e.program.dtype, e.kernel.lanes, found)
         self.measured = Measured(model.backend_in_use, build, lines, result)
+        self._count()
         self.atoms.calc = model.calculator(skin=SKIN)
         self._from = atoms.positions.copy()
         self._steps = 0
-        self.tasks: Mapping[str, Callable[[], object]] = {
+        self.tasks: dict[str, Callable[[], object]] = {
             "evaluation": lambda: model.evaluate_prepared(self.near, self._from),
             "list": lambda: model.prepare(atoms),
             "step": self._step,
         }
+        if self.peak is not None:
+            self.tasks["peak"] = self.peak
 
     def _step(self) -> None:
         self._steps += 1
         self.atoms.positions = self._from + (STEP if self._steps % 2 else 0.0)
         self.atoms.get_forces()
+
+    def _count(self) -> None:
+        e = self.model.evaluator
+        if not isinstance(e, NativeEvaluator):
+            return
+        try:
+            cxx = toolchain.find_cxx(e.toolchain)
+            if cxx is None:
+                raise BuildError(toolchain.missing("c++"))
+            count = Counter(e.program, cxx)
+            self.measured.operations = count(self.near, e.coefficients(self.model.params))
+        except BuildError as error:
+            self.measured.uncounted = str(error)
 
     def shares(self, rounds: int) -> dict[str, float]:
         """What part of an evaluation every stage takes, in the fastest of the rounds."""
@@ -94,23 +128,27 @@ def measure(runners: Sequence[Runner], rounds: int) -> None:
     for k, runner in enumerate(runners):
         for name, task in runner.tasks.items():
             task()
-            calls[k, name] = max(1, round(AT_LEAST / max(_seconds(task, 1), 1e-7)))
+            calls[k, name] = max(1, round(AT_LEAST / max(_seconds(task), 1e-7)))
     times: dict[tuple[int, str], list[float]] = {key: [] for key in calls}
+    least = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
         for (k, name), n in calls.items():
-            times[k, name].append(_seconds(runners[k].tasks[name], n))
-    for (k, name), values in times.items():
-        runners[k].measured.seconds[name] = median(values)
-        runners[k].measured.fastest[name] = min(values)
-    for runner in runners:
+            found = [_seconds(runners[k].tasks[name]) for _ in range(n)]
+            times[k, name].append(sum(found) / n)
+            least[k, name] = min(least[k, name], *found)
+    for k, runner in enumerate(runners):
+        for name in TASKS:
+            runner.measured.seconds[name] = median(times[k, name])
+            runner.measured.fastest[name] = least[k, name]
+        if runner.peak is not None:
+            runner.measured.peak = runner.peak.operations / least[k, "peak"]
         runner.measured.stages = runner.shares(rounds)
 
 
-def _seconds(task: Callable[[], object], calls: int) -> float:
+def _seconds(task: Callable[[], object]) -> float:
     start = time.perf_counter()
-    for _ in range(calls):
-        task()
-    return (time.perf_counter() - start) / calls
+    task()
+    return time.perf_counter() - start
 
 
 def disagreement(found: Result, expected: Result) -> dict[str, float]:

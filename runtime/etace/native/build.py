@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
+import re
 import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from etace.errors import EtaceError
+from etace.io.cache import CodeFolder, code_folder
 from etace.io.replace import replacing
+from etace.native.commands import ran
 from etace.native.toolchain import Toolchain
 
 TIMEOUT = 600  # seconds for one kernel
+LONGEST = 200  # letters of what a compiler said
+FUNCTION = r"^(?:int|int64_t|void) (etace_\w+)\("  # that others call
 SUFFIX = {"c": ".c", "c++": ".cc"}
 
 
@@ -34,59 +38,90 @@ def content_key(text: str, toolchain: Toolchain, *flags: str) -> str:
     return hashlib.sha256(what.encode()).hexdigest()[:32]
 
 
+class Library(ctypes.CDLL):
+    """unkept: why it is compiled anew whenever it is wanted, or empty"""
+
+    unkept = ""
+
+
 def library(
     text: str, toolchain: Toolchain, *flags: str, what: str = "the kernel", keep: bool = True
-) -> ctypes.CDLL:
+) -> Library:
     """The kernel, from the cache or compiled now. Raises BuildError.
 
     flags: more of them; what: what messages call it; keep: False: compiled anew, and not kept
     """
-    folder = cache_folder() if keep else None
-    kept = folder / f"{content_key(text, toolchain, *flags)}.so" if folder is not None else None
-    if kept is not None and _whole(kept):
-        with suppress(OSError):
-            return ctypes.CDLL(str(kept))
-    with tempfile.TemporaryDirectory(prefix="etace-") as scratch:
-        made = _compiled(text, Path(scratch), toolchain, flags, what)
-        if kept is not None and _keep(made, kept):
-            made = kept
-        try:
-            return ctypes.CDLL(str(made))  # what is mapped stays, whatever becomes of the file
-        except OSError as error:
-            raise BuildError(f"{what}, compiled, cannot be loaded ({error})") from None
-
-
-def cache_folder() -> Path | None:
-    """Where kernels are kept; None: nowhere can be written."""
-    base = os.environ.get("ETACE_CACHE_DIR")
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base).parent / "native" if base else Path(root) / "etace" / "native"
+    folder = code_folder("native") if keep else CodeFolder(None)
+    kept, problem = None, folder.problem
+    if folder.path is not None:
+        kept = folder.path / f"{content_key(text, toolchain, *flags)}.so"
+        if _whole(kept):
+            try:
+                return _loaded(kept, text, what)
+            except BuildError as error:
+                problem = str(error)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="etace-", ignore_cleanup_errors=True) as scratch:
+            made = _compiled(text, Path(scratch), toolchain, flags, what)
+            if kept is not None and folder.writable:
+                problem = _keep(made, kept) or problem
+            found = _either(made, kept, text, what)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise BuildError(f"{what} cannot be compiled ({why})") from None
+    found.unkept = problem
+    return found
 
 
 def _compiled(
     text: str, folder: Path, toolchain: Toolchain, flags: tuple[str, ...], what: str
 ) -> Path:
     source, out = folder / f"kernel{SUFFIX[toolchain.language]}", folder / "kernel.so"
+    source.write_text(text, encoding="utf8")
+    command = [*toolchain.command, *toolchain.flags, *flags, "-o", str(out), str(source), "-lm"]
     try:
-        source.write_text(text, encoding="utf8")
-        done = subprocess.run(
-            [*toolchain.command, *toolchain.flags, *flags, "-o", str(out), str(source), "-lm"],
-            capture_output=True, text=True, errors="replace", timeout=TIMEOUT,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = ran(command, TIMEOUT)
     except subprocess.TimeoutExpired:
         raise BuildError(f"{toolchain.name} took more than {TIMEOUT} s for {what}") from None
-    except OSError as error:
-        raise BuildError(f"{what} cannot be compiled ({error})") from None
     if done.returncode or not out.is_file():
-        first = next((x for x in done.stderr.split("\n") if "error" in x), done.stderr[:200])
-        raise BuildError(f"{toolchain.name} does not compile {what} ({first.strip()})")
+        raise BuildError(f"{toolchain.name} does not compile {what} ({_why(done)})")
     return out
+
+
+def _why(done: subprocess.CompletedProcess[str]) -> str:
+    """The first error of a compiler, else the first line it said."""
+    lines = [line.strip() for line in done.stderr.split("\n") if line.strip()]
+    first = next((line for line in lines if "error" in line), lines[0] if lines else "")
+    return first[:LONGEST] or f"it wrote nothing and ended with {done.returncode}"
+
+
+def _either(made: Path, kept: Path | None, text: str, what: str) -> Library:
+    """From where it was made, which stays mapped when that is gone; else from where it is kept, if
+    programs may not be run there. What cannot be loaded is not kept."""
+    try:
+        return _loaded(made, text, what)
+    except BuildError:
+        if kept is None or not kept.is_file():
+            raise
+        try:
+            return _loaded(kept, text, what)
+        except BuildError:
+            with suppress(OSError):
+                for path in (kept, kept.with_suffix(".sha256")):
+                    path.unlink(missing_ok=True)
+            raise
+
+
+def _loaded(path: Path, text: str, what: str) -> Library:
+    """With all the functions that its text has."""
+    try:
+        found = Library(str(path))
+    except OSError as error:
+        raise BuildError(f"{what}, compiled, cannot be loaded ({error})") from None
+    for name in re.findall(FUNCTION, text, flags=re.M):
+        if not hasattr(found, name):
+            raise BuildError(f"{what}, compiled, has no function {name}")
+    return found
 
 
 def _digest(path: Path) -> str:
@@ -100,13 +135,13 @@ def _whole(kept: Path) -> bool:
         return False
 
 
-def _keep(made: Path, kept: Path) -> bool:
-    """Whether the object now stands in the cache."""
+def _keep(made: Path, kept: Path) -> str:
+    """Puts the object into the cache; why it cannot be kept, or empty."""
     try:
         with replacing(kept) as beside:
             beside.write_bytes(made.read_bytes())
         with replacing(kept.with_suffix(".sha256")) as beside:
             beside.write_text(_digest(made))
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return f"{kept.parent} cannot be written to ({(error.strerror or '?').lower()})"
+    return ""

@@ -53,6 +53,8 @@ class NativeEvaluator:
         self.inference, self.program = inference, program
         self.kernel, self.toolchain = Kernel(program, toolchain, cores), toolchain
         self.name = f"native, {self.kernel.lanes} lanes, {toolchain.name}"
+        if self.kernel.c.unkept:
+            self.name += f"; compiled anew: {self.kernel.c.unkept}"
         self._known: list[tuple[Any, np.ndarray]] = []
         self._members: Any = None
 

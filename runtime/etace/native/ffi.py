@@ -81,7 +81,7 @@ def _wrapper(c: Toolchain) -> ctypes.CDLL:
     """The wrapper, built with the C++ compiler beside the C compiler, its targets registered with JAX."""
     cxx = toolchain.find_cxx(c)
     if cxx is None:
-        raise BuildError("there is no C++ compiler")
+        raise BuildError(toolchain.missing("c++"))
     text = Path(__file__).with_suffix(".cc").read_text(encoding="utf8")
     text = f"// for jaxlib {version('jaxlib')}\n{text}"
     made = library(text, cxx, "-isystem", jax.ffi.include_dir(), what="the wrapper for JAX")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 
+from etace.native.commands import ran
+
 SHARED = ("-fPIC", "-shared")
 FLAGS = {
     "c": ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", *SHARED),
@@ -21,6 +23,7 @@ GCC = (
     "-fsched-pressure",
 )  # off by default on x86: a tenth faster, less spilled
 HEADERS = "#include <math.h>\n#include <string.h>\n"  # some systems have a compiler, but no C library to it
+ANSWER = 30  # seconds within which a compiler says what it is
 VARIABLE = "ETACE_CC"  # a compiler of the user's choice
 VARIABLE_CXX = "ETACE_CXX"  # the same for C++
 BESIDE = {"cc": "c++", "gcc": "g++", "clang": "clang++"}  # names, perhaps with a version after them
@@ -76,18 +79,28 @@ def _first(
     return next((t for o in options if (t := _asked(o, language)) is not None), None)
 
 
+def missing(language: str = "c") -> str:
+    """Why there is none, in words."""
+    variable, name = (VARIABLE, "C") if language == "c" else (VARIABLE_CXX, "C++")
+    if (chosen := os.environ.get(variable, "")).strip():
+        return f"${variable} is `{chosen.strip()}`, which is no {name} compiler that works"
+    return f"there is no {name} compiler (pip install 'etace[native]' brings one)"
+
+
 @lru_cache(maxsize=16)
 def _asked(command: tuple[str, ...], language: str) -> Toolchain | None:
     version = _said([*command, "--version"])
+    if version is None:
+        return None
     target = _said([*command, "-march=native", "-dM", "-E", "-x", language, "-"], HEADERS)
-    if version is None or target is None:
+    if target is None or "#define __STDC__" not in target:
         return None
     return Toolchain(command, version, target, language)
 
 
 def _said(command: list[str], to: str = "") -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, input=to)
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        done = ran(command, ANSWER, to)
+    except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout if done.returncode == 0 else None

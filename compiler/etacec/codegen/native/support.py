@@ -22,6 +22,10 @@ typedef @INT@ whole;
 #endif
 
 #define NOINLINE __attribute__((noinline))
+#ifdef ETACE_COUNTED  // in C++, with vectors that count what is done with them
+typedef counted<real, LANES> vec;
+typedef truth<LANES> mask;
+#else
 typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
 typedef whole mask __attribute__((vector_size(LANES * sizeof(real))));
 
@@ -29,16 +33,20 @@ typedef whole mask __attribute__((vector_size(LANES * sizeof(real))));
 #define all(x) _Generic((x), vec: (x), default: (x) + (vec){0})
 
 static inline vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+#endif
+
 static inline vec vec_min(vec a, vec b) { return choose(a < b, a, b); }
 static inline vec vec_max(vec a, vec b) { return choose(a > b, a, b); }
 static inline vec vec_clip(vec x, vec low, vec high) { return vec_min(vec_max(x, low), high); }
 static inline vec vec_abs(vec x) { return choose(x < 0, -x, x); }
+#ifndef LANEWISE
 #define LANEWISE(name, function) \
     static inline vec name(vec x) { \
         vec out; \
         for (int l = 0; l < LANES; l++) out[l] = function(x[l]); \
         return out; \
     }
+#endif
 LANEWISE(vec_sqrt, @SQRT@)
 """
 
@@ -56,7 +64,7 @@ static void stage(int k) {
     etace_last = t;
 }
 #define STAGE(k) stage(k)
-#else
+#elif !defined(STAGE)
 #define STAGE(k) ((void)0)
 #endif
 

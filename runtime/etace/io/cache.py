@@ -1,0 +1,67 @@
+"""The user's cache, and which folders of it code may be loaded from."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "ETACE_CACHE_DIR"
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True)
+class CodeFolder:
+    """Where code is kept. path: to read from; None: nowhere; problem: why nothing is written, or empty"""
+
+    path: Path | None
+    problem: str = ""
+
+    @property
+    def writable(self) -> bool:
+        return not self.problem
+
+
+def folder(name: str) -> Path | None:
+    """In $ETACE_CACHE_DIR, else in etace in $XDG_CACHE_HOME or ~/.cache; None: there is no home."""
+    if own := os.environ.get(VARIABLE):
+        return Path(own) / name
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "etace" / name
+    try:
+        return Path.home() / ".cache" / "etace" / name
+    except RuntimeError:
+        return None
+
+
+def foreign(path: Path) -> str:
+    """Why somebody else could have put there what it holds, or empty: also of a folder that is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    if hasattr(os, "geteuid"):
+        if found.st_uid not in (0, os.geteuid()):
+            return f"{path} is somebody else's"
+        if found.st_mode & OTHERS:
+            return f"others can write to {path}"
+    return ""
+
+
+def code_folder(name: str) -> CodeFolder:
+    """`folder` for code, made if need be, for this user alone; what somebody else could have put there is not
+    read."""
+    path = folder(name)
+    if path is None:
+        return CodeFolder(None, "there is no home folder")
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if not path.is_dir():
+            return CodeFolder(None, f"{path} cannot be made ({(error.strerror or '?').lower()})")
+    if problem := foreign(path):
+        return CodeFolder(None, problem)
+    if not os.access(path, os.W_OK | os.X_OK):
+        return CodeFolder(path, f"{path} cannot be written to")
+    return CodeFolder(path)
