@@ -28,10 +28,14 @@ class Edges:
                     own[l] = self.sums
                     self.sums += s.curves.count * (2 * l + 1)
             self.base.append(own)
-        # of each pair term: where its functions, summed alone for a committee, start behind what has no
-        # coefficients
-        self.alone = [1 + sum(t.curves.count for t in pairs[:k]) for k in range(len(pairs))]
+        # of each pair term: where its functions start among those of all, which a committee's members sum
+        self.alone = [sum(t.curves.count for t in pairs[:k]) for k in range(len(pairs))]
         self.tables: list[str] = []
+
+    @property
+    def functions(self) -> int:
+        """Of all pair terms."""
+        return sum(t.curves.count for t in self.pairs)
 
     @property
     def geometry(self) -> int:
