@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from cases import TEXTS
+from etace.loading import from_compilation
 from etace.native import build, commands, toolchain
 from etace.native.build import BuildError, library
 from etacec import compile_text
@@ -55,7 +56,7 @@ def expected():
 
 
 def model(backend):
-    made = etace.model.from_compilation(compile_text(TEXTS["zbl"], "zbl"))
+    made = from_compilation(compile_text(TEXTS["zbl"], "zbl"))
     made.backend, made.cores = backend, 1
     return made
 

@@ -13,6 +13,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from cases import ONE_HOT, TEXTS
+from etace.inference.evaluator import Members
 from etace.loading import from_compilation
 from etace.native import toolchain
 from etace.native.build import BuildError, library
@@ -144,25 +145,103 @@ def test_single_precision_is_near(name):
 @needs_compiler
 @pytest.mark.parametrize("written", [0, 10**6])
 @pytest.mark.parametrize("name", ["si_zbl/si_zbl", "si_o/si_o", "si_o/pair_only"])
-def test_energies_of_members_come_with_those_of_the_mean(name, written, monkeypatch):
-    """Written out or by tables: what members_products reads is there in both."""
+def test_members_come_with_the_mean(name, written, monkeypatch):
+    """Written out or by tables: what the members read is there in both."""
     monkeypatch.setattr(products, "WRITTEN_OUT", written)
     native = loaded(name)
-    atoms = crystal(native.species, seed=3, n=2)
+    atoms = close(native.species)
+    found = committees(native, atoms, 7)
+    native.set_committee(None)
+    plain = native.evaluate(atoms)
+    for f in found:
+        assert f.energy == plain.energy
+        np.testing.assert_array_equal(f.forces, plain.forces)
+        np.testing.assert_array_equal(f.virial, plain.virial)
+
+
+@needs_compiler
+@pytest.mark.parametrize("count", [2, 5, 6])
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("bonds/bonds", "zbl/m") else pytest.param(n, marks=pytest.mark.slow)
+        for n in ALL
+        if n not in BIG
+    ],
+)
+def test_members_are_evaluations_of_their_own(name, count):
+    """Full tiles of members and others."""
+    native = loaded(name)
+    committees(native, close(native.species), count)
+
+
+@needs_compiler
+def test_members_in_single_precision():
+    native = loaded("si_o/si_o", "float32")
+    committees(native, close(native.species), 3, 2e-5)
+
+
+def close(species):
+    atoms = crystal(species, seed=3, n=2)
     atoms.positions[0] += 0.6  # close enough for a core, if there is one
+    return atoms
+
+
+def committees(native, atoms, count, tolerance=1e-11):
+    """Results without forces of the members, and with them, which are those of each evaluated alone."""
     rng = np.random.default_rng(1)
     mean = rng.normal(size=native.length_basis)
-    each = mean + 0.1 * rng.normal(size=(5, native.length_basis))
+    each = mean + 0.1 * rng.normal(size=(count, native.length_basis))
     native.set_linear_parameters(mean)
-    plain = native.evaluate(atoms)
     native.set_committee(each)
-    found = native.evaluate_committee(atoms, forces=False)
-    assert found.energy == plain.energy
-    np.testing.assert_array_equal(found.forces, plain.forces)
-    for c, energy in zip(each, found.member_energies, strict=True):
+    found = [native.evaluate_committee(atoms, forces=f) for f in (False, True)]
+    assert found[0].member_forces is None
+    for m, c in enumerate(each):
         native.set_linear_parameters(c)
         expected = native.evaluate(atoms)
-        assert abs(energy - expected.energy) <= 1e-12 * np.abs(expected.energies).sum()
+        for f in found:
+            gap = abs(f.member_energies[m] - expected.energy)
+            assert gap <= tolerance * np.abs(expected.energies).sum()
+        gap = np.abs(found[1].member_forces[m] - expected.forces).max()
+        assert gap <= tolerance * np.abs(expected.forces).max()
+    native.set_linear_parameters(mean)
+    return found
+
+
+@needs_compiler
+def test_members_do_not_hang_on_the_number_of_cores():
+    found = []
+    for cores in (1, 2):
+        native = loaded("bonds/bonds", cores=cores)
+        atoms = crystal(native.species, n=4)  # of several parts
+        rng = np.random.default_rng(2)
+        native.set_committee(rng.normal(size=(3, native.length_basis)))
+        found.append(native.evaluate_committee(atoms))
+    for what in ("forces", "member_energies", "member_forces"):
+        np.testing.assert_array_equal(getattr(found[0], what), getattr(found[1], what))
+
+
+@needs_compiler
+@pytest.mark.parametrize("forces", [True, False])
+def test_members_with_radials_of_their_own_are_evaluated_one_by_one(forces):
+    native = loaded("si_o/si_o")
+    prepared, rng = native.prepare(crystal(native.species)), np.random.default_rng(3)
+    program = native.evaluator.program
+    assert any(p.kind == "radial" for p in program.parts)
+    others = [
+        {
+            b: {k: v * (1 + 0.01 * rng.normal()) for k, v in a.items()}
+            for b, a in native.params.items()
+        }
+        for _ in range(2)
+    ]
+    found = native.evaluator(native.params, prepared, Members(others, forces))
+    for m, params in enumerate(others):
+        expected = native.evaluator(params, prepared)
+        np.testing.assert_array_equal(found.member_energy[m], expected.energy)
+        if forces:
+            np.testing.assert_array_equal(found.member_forces[m], expected.forces)
+    assert (found.member_forces is None) is not forces
 
 
 @needs_compiler

@@ -1,13 +1,13 @@
 """Operations of a kernel, counted as they are done, against a count by hand; the peak is a number. No time is
 asserted."""
 
-import etace
 import numpy as np
 import pytest
 from ase import Atoms
 from cases import TEXTS
 from etace.bench.operations import Counter
 from etace.bench.peak import FACTOR, STEPS, TERM, Peak
+from etace.loading import from_compilation
 from etace.native import toolchain
 from etacec import compile_text
 
@@ -36,7 +36,7 @@ def cache(monkeypatch, tmp_path_factory):
 
 
 def model(text):
-    made = etace.model.from_compilation(compile_text(text, "counted"))
+    made = from_compilation(compile_text(text, "counted"))
     rng = np.random.default_rng(0)
     made.set_linear_parameters(rng.normal(size=made.length_basis))
     made.backend, made.cores = "native", 1

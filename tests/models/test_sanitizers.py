@@ -48,6 +48,7 @@ def test_they_find_nothing_in_a_program(name, sanitized, tmp_path):
 
 BATCHES = """
 import etace
+import numpy as np
 from ase.build import bulk
 
 model = etace.load("examples/si_o.safetensors", backend="native", cores=2)
@@ -56,6 +57,9 @@ atoms.symbols[::2] = "O"
 atoms.rattle(0.1, seed=1)
 frames = [*(atoms[:n] for n in (1, 2, 3, 4, 5, 7, 8, 9)), atoms]
 results = [*model.evaluate_batch(frames), *map(model.evaluate, frames), model.evaluate(atoms * 2)]
+model.set_committee(np.random.default_rng(0).normal(size=(6, model.length_basis)))
+for forces in (False, True):
+    results += model.committee_many([*frames, atoms * 2], forces=forces)
 print(model.backend_in_use, len(results))
 """
 
@@ -83,4 +87,4 @@ def test_they_find_nothing_in_the_runtimes_calls(sanitized, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith("native")
-    assert done.stdout.split()[-1] == "19"
+    assert done.stdout.split()[-1] == "39"

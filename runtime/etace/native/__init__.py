@@ -1,5 +1,5 @@
 """Native kernels: what the compiler writes in C, built, kept and called."""
 
-from etace.native.program import Part, Program
+from etace.native.program import TILE, Part, Program
 
-__all__ = ["Part", "Program"]
+__all__ = ["TILE", "Part", "Program"]

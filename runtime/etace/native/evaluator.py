@@ -14,7 +14,7 @@ from etace.inference.spline import SplineError
 from etace.native.kernel import Kernel, Sums
 from etace.native.layout import Layout
 from etace.native.listing import listed
-from etace.native.program import Program
+from etace.native.program import MemberCoefficients, Program
 from etace.native.toolchain import Toolchain
 from etace.structure import Paired
 
@@ -56,7 +56,7 @@ class NativeEvaluator:
         if self.kernel.c.unkept:
             self.name += f"; compiled anew: {self.kernel.c.unkept}"
         self._known: list[tuple[Any, np.ndarray]] = []
-        self._members: Any = None
+        self._committee: Any = None
 
     def coefficients(self, params: Mapping[str, Any]) -> np.ndarray:
         """Made anew only for other parameters; those of a model and its committee are kept."""
@@ -78,31 +78,40 @@ class NativeEvaluator:
     def __call__(
         self, params: Any, prepared: NativePrepared, members: Members | None = None
     ) -> HostResults:
-        """Energy, forces and virial of all structures, and what is asked of a committee: with forces its
-        members are evaluated one after the other, energies alone come with those of the mean."""
-        alone = None if members is None or members.forces else self._beside(members.params)
-        sums = self._sums(params, prepared, alone)
+        """Energy, forces and virial of all structures, and what is asked of a committee: with those of the
+        mean where A is the same for all, else its members are evaluated one after the other."""
+        beside = None if members is None else self._beside(params, members.params)
+        forces = members is not None and members.forces
+        sums = self._sums(params, prepared, beside, forces)
         starts = np.cumsum([0, *prepared.counts[:-1]])
         energy = np.add.reduceat(sums.energies, starts)
         virial = full(np.add.reduceat(sums.virials, starts, axis=0))
-        member_energy = member_forces = None
-        if sums.members is not None:
-            member_energy = np.add.reduceat(sums.members, starts, axis=1)
-        elif members is not None:
+        member_energies, member_forces = sums.member_energies, sums.member_forces
+        if members is not None and beside is None:
             each = [self._sums(p, prepared) for p in members.params]
-            member_energy = np.array([np.add.reduceat(s.energies, starts) for s in each])
-            member_forces = np.array([s.forces for s in each]) if members.forces else None
+            member_energies = np.array([s.energies for s in each])
+            member_forces = np.array([s.forces for s in each]) if forces else None
+        member_energy = None
+        if member_energies is not None:
+            member_energy = np.add.reduceat(member_energies, starts, axis=1)
         return HostResults(energy, sums.energies, sums.forces, virial, member_energy, member_forces)
 
     def _sums(
-        self, params: Any, prepared: NativePrepared, members: np.ndarray | None = None
+        self,
+        params: Any,
+        prepared: NativePrepared,
+        members: MemberCoefficients | None = None,
+        member_forces: bool = False,
     ) -> Sums:
         x = (prepared.layout, prepared.positions, prepared.cells)
-        return self.kernel(*x, self.coefficients(params), members)
+        return self.kernel(*x, self.coefficients(params), members, member_forces)
 
-    def _beside(self, members: Sequence[Any]) -> np.ndarray:
-        """Coefficients of all members, [size, members]; those of the last committee are kept."""
-        if members is not self._members:
-            columns = [self.coefficients(p) for p in members]
-            self._columns, self._members = np.stack(columns, axis=1), members
-        return self._columns
+    def _beside(self, params: Any, members: Sequence[Any]) -> MemberCoefficients | None:
+        """Coefficients of all members, None where their radials are not those of `params`; those of the last
+        committee are kept."""
+        known = self._committee
+        if known is None or known[0] is not params or known[1] is not members:
+            mean, each = self.coefficients(params), [self.coefficients(p) for p in members]
+            alike = all(self.program.alike(mean, c) for c in each)
+            self._committee = (params, members, MemberCoefficients.of(each) if alike else None)
+        return self._committee[2]

@@ -14,7 +14,7 @@ import numpy as np
 
 from etace.native.build import library
 from etace.native.layout import FAR, Layout
-from etace.native.program import Program
+from etace.native.program import MemberCoefficients, Program
 from etace.native.toolchain import Toolchain
 
 ALIGNED = 64  # bytes
@@ -23,12 +23,13 @@ ALIGNED = 64  # bytes
 @dataclass(frozen=True, eq=False)
 class Sums:
     """energies: [atoms], eV; forces: [atoms, 3], eV/Å; virials: [atoms, 6], eV, Voigt order;
-    members: energies of a committee's, [members, atoms]"""
+    of a committee's members: member_energies, [members, atoms]; member_forces, [members, atoms, 3]"""
 
     energies: np.ndarray
     forces: np.ndarray
     virials: np.ndarray
-    members: np.ndarray | None = None
+    member_energies: np.ndarray | None = None
+    member_forces: np.ndarray | None = None
 
 
 class Kernel:
@@ -39,7 +40,7 @@ class Kernel:
         self.cores = cores
         self.dtype = np.dtype(program.dtype)
         self.c = library(program.text, toolchain, *flags)
-        self.c.etace_scratch.restype = ctypes.c_int64
+        self.c.etace_scratch.restype = self.c.etace_members_scratch.restype = ctypes.c_int64
         self.lanes = int(self.c.etace_lanes())
 
         self._spare: WeakKeyDictionary[Layout, list[_Space]] = WeakKeyDictionary()
@@ -54,10 +55,11 @@ class Kernel:
         positions: np.ndarray,
         cells: np.ndarray,
         coefficients: np.ndarray,
-        members: np.ndarray | None = None,
+        members: MemberCoefficients | None = None,
+        member_forces: bool = False,
     ) -> Sums:
         """positions: [atoms, 3], Å; cells: [3, 3], or [structures, 3, 3]; coefficients: of the program;
-        members: those of a committee's members, [.., members], whose energies alone are wanted.
+        members: of a committee, whose energies are wanted, and forces if so.
 
         What is summed in which order hangs on the graph alone, not on the number of cores.
         """
@@ -70,14 +72,13 @@ class Kernel:
         self.c.etace_positions(*space.rows, _at(x), *space.images, _at(cells), space.X)
         space.forces.fill(0)
         parts = itertools.count()
-        run, energies = self.c.etace_blocks, None
-        more: tuple[Any, ...] = ()
+        committee = None
         if members is not None:
-            run, count = self.c.etace_committee, members.shape[1]
-            energies = _aligned((graph.blocks, count, self.lanes), self.dtype)
-            more = _n(count), _at(members), _at(energies)
+            committee = _Committee(self, graph, members, member_forces)
 
         def work(worker: int) -> None:
+            run = self.c.etace_blocks if committee is None else self.c.etace_committee
+            more = () if committee is None else committee.arguments()
             while (p := next(parts)) < graph.parts:
                 first, last = p * graph.each, min((p + 1) * graph.each, graph.blocks)
                 run(
@@ -93,8 +94,8 @@ class Kernel:
             for other in others:
                 other.result()
         n, real = graph.atoms, self.dtype
-        each = None if energies is None else _of_atoms(energies, graph.slot)
-        made = Sums(np.empty(n, real), np.empty((n, 3), real), np.empty((n, 6), real), each)
+        each = () if committee is None else (committee.energies(), committee.forces())
+        made = Sums(np.empty(n, real), np.empty((n, 3), real), np.empty((n, 6), real), *each)
         self.c.etace_results(
             _n(0), _n(n), *space.sums, _at(made.energies), _at(made.forces), _at(made.virials)
         )
@@ -129,10 +130,45 @@ class _Space:
         return _at(self._scratch[worker])
 
 
-def _of_atoms(energies: np.ndarray, slot: np.ndarray) -> np.ndarray:
-    """[members, atoms] of [blocks, members, lanes]."""
-    block, lane = np.divmod(slot, energies.shape[2])
-    return np.ascontiguousarray(energies[block, :, lane].T)
+class _Committee:
+    """Memory of one call for a committee's members; the forces of their rows stand side by side."""
+
+    def __init__(self, kernel: Kernel, graph: Layout, members: MemberCoefficients, forces: bool):
+        self._kernel, self._graph, self._members = kernel, graph, members
+        real = kernel.dtype
+        self._energies = _aligned((graph.blocks, members.places, kernel.lanes), real)
+        self._forces = np.zeros((graph.rows_of_X, members.count, 3), real) if forces else None
+        self._size = int(kernel.c.etace_members_scratch(_n(graph.longest), _n(members.places)))
+        self._held: list[np.ndarray] = []
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Of one worker."""
+        space = None
+        if self._forces is not None:
+            space = _aligned((self._size,), self._kernel.dtype)
+            self._held.append(space)
+        m = self._members
+        return (
+            _n(m.places), _at(m.values), _at(self._energies), _n(m.count), _at(space),
+            _at(self._forces),
+        )  # fmt: skip
+
+    def energies(self) -> np.ndarray:
+        """[members, atoms] of [blocks, places, lanes]."""
+        block, lane = np.divmod(self._graph.slot, self._kernel.lanes)
+        return np.ascontiguousarray(self._energies[block, : self._members.count, lane].T)
+
+    def forces(self) -> np.ndarray | None:
+        """[members, atoms, 3]"""
+        if self._forces is None:
+            return None
+        graph, count = self._graph, self._members.count
+        n = graph.atoms
+        out = np.empty((count, n, 3), self._kernel.dtype)
+        self._kernel.c.etace_member_forces(
+            _n(0), _n(n), _n(n), _at(graph.images), _n(count), _at(self._forces), _at(out)
+        )
+        return out
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

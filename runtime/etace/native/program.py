@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from etace.inference import chebyshev
 from etace.inference.shells import namespace
+
+TILE = 5  # members of a committee whose coefficients stand side by side
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,15 @@ class Program:
     parts: tuple[Part, ...]
     size: int
 
+    def alike(self, a: np.ndarray, b: np.ndarray) -> bool:
+        """Whether the radials of two sets of coefficients are the same: A then is, too."""
+        start = 0
+        for p in self.parts:
+            own = slice(start, start := start + p.size)
+            if p.kind == "radial" and not np.array_equal(a[own], b[own]):
+                return False
+        return True
+
     def coefficients(self, found: Mapping[str, Any], pieces: Mapping[str, Any]) -> Any:
         """[size]. found: as of `Inference.coefficients`; pieces: of the inference form
 
@@ -48,6 +59,27 @@ class Program:
         out = [_values(p, found.get(p.key), pieces.get(p.key), xp, dtype) for p in self.parts]
         every = xp.concatenate([xp.zeros(0, dtype), *(xp.ravel(x) for x in out)])
         return every.astype(self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class MemberCoefficients:
+    """Coefficients of a committee. values: [tiles, size of a program, TILE], the last ones may be nobody's;
+    count: of the members"""
+
+    values: np.ndarray
+    count: int
+
+    @staticmethod
+    def of(each: Sequence[np.ndarray]) -> MemberCoefficients:
+        count, size = len(each), len(each[0])
+        values = np.zeros((-(-count // TILE), size, TILE), each[0].dtype)
+        for m, own in enumerate(each):
+            values[m // TILE, :, m % TILE] = own
+        return MemberCoefficients(values, count)
+
+    @property
+    def places(self) -> int:
+        return len(self.values) * TILE
 
 
 def _values(part: Part, found: Any, piece: Any, xp: Any, dtype: np.dtype) -> Any:

@@ -30,12 +30,14 @@ class Group:
 class Cover:
     """size: of A; linear: (place in A, number of the monomial); nodes: X[size + k] = X[a] X[b]
 
+    shared: how many nodes others read; those behind are the left factor of one group, and need no place
     order: numbers of the monomials as they are met: linear ones, then group by group
     """
 
     size: int
     linear: tuple[tuple[int, int], ...]
     nodes: tuple[tuple[int, int], ...]
+    shared: int
     groups: tuple[Group, ...]
 
     @property
@@ -54,19 +56,20 @@ def cover(monomials: Sequence[Monomial], size: int) -> Cover:
             by_order[len(m)].append((k, m))
     for n in sorted(by_order):
         halves += _cut(by_order[n])
-    place: dict[Monomial, int] = {(a,): a for a in range(size)}
-    nodes: list[tuple[int, int]] = []
-    for m in _needed([half for left, right, _ in halves for half in (left, right)]):
-        a, b = _split(m, place)
-        place[m] = size + len(nodes)
-        nodes.append((place[a], place[b]))
+    needed = _needed([half for left, right, _ in halves for half in (left, right)])
+    known = {(a,) for a in range(size)} | set(needed)
+    factors = {m: _split(m, known) for m in needed}
+    read = {right for _, right, _ in halves} | {m for pair in factors.values() for m in pair}
+    needed.sort(key=lambda m: m not in read)
+    place = {m: k for k, m in enumerate([*((a,) for a in range(size)), *needed])}
     groups: dict[Monomial, list[tuple[int, int]]] = defaultdict(list)
     for left, right, k in halves:
         groups[left].append((place[right], k))
     return Cover(
         size,
         tuple(linear),
-        tuple(nodes),
+        tuple((place[a], place[b]) for a, b in (factors[m] for m in needed)),
+        sum(m in read for m in needed),
         tuple(Group(place[left], tuple(sorted(terms))) for left, terms in groups.items()),
     )
 
@@ -114,5 +117,5 @@ def _needed(halves: Sequence[Monomial]) -> list[Monomial]:
     return sorted(need, key=lambda m: (len(m), m))
 
 
-def _split(m: Monomial, place: dict[Monomial, int]) -> tuple[Monomial, Monomial]:
-    return next((a, b) for a, b in _halves(m) if a in place and b in place)
+def _split(m: Monomial, known: set[Monomial]) -> tuple[Monomial, Monomial]:
+    return next((a, b) for a, b in _halves(m) if a in known and b in known)

@@ -1,4 +1,5 @@
-"""Geometry of every row of edges, with what the spec's formulas make of it; energies of single edges.
+"""Geometry of every row of edges, with what the spec's formulas make of it; energies of single edges; for a
+committee's members the functions of pair terms, summed (`alone`), and their slopes (`steep`).
 
 A short loop of its own: a processor works ahead into the next rows, past the divisions, only where a row
 is short.
@@ -6,7 +7,7 @@ is short.
 
 from __future__ import annotations
 
-from etacec.codegen.native.curves import dot, indent, recursion
+from etacec.codegen.native.curves import dot, indent, recursion, slopes
 from etacec.codegen.native.edges import Edges
 from etacec.codegen.native.formula import Duals, live, number
 from etacec.codegen.native.terms import Curves, Energy, PairTerm
@@ -53,10 +54,12 @@ def distances(edges: Edges) -> list[str]:
         ends.append("g[4] = along;")
     inner = live([*body, *formulas, *ends])
     unused = [] if edges.along else ["(void)E;", "(void)alone;"]
+    unused += [] if edges.pairs else ["(void)steep;"]
     return [
         "static NOINLINE void distances(int64_t n, int pair, const int32_t *restrict neighbour,",
         "                               const real *restrict X, const vec *at, const real *restrict v,",
-        "                               vec *restrict geometry, vec *E, vec *restrict alone) {",
+        "                               vec *restrict geometry, vec *E, vec *restrict alone,",
+        "                               vec *restrict steep) {",
         *indent([*unused, "(void)v;", "const real rcut = CUTOFFS[pair];"]),
         "    for (int64_t k = 0; k < n; k++) {",
         *indent(inner, 8),
@@ -67,7 +70,7 @@ def distances(edges: Edges) -> list[str]:
 
 def _pair(t: PairTerm, name: str, alone: int) -> list[str]:
     Q = t.curves.count
-    row = f"v[{t.weights} + pair * {2 * Q} + "
+    row, own = f"v[{t.weights} + pair * {2 * Q} + ", f"{name}_"
     out = ["// pair term: S(y) e, and its slope: S and S' in the same polynomials"]
     out += recursion(t.curves, name, number(1))
     for part, first in (("S", 0), ("D", Q)):
@@ -76,7 +79,14 @@ def _pair(t: PairTerm, name: str, alone: int) -> list[str]:
         *out,
         f"*E += {name}e * {name}S;",
         "if (alone) {",
-        *(f"    alone[{alone + q}] += {name}e * {name}f{q};" for q in range(Q)),
+        *(f"    alone[{1 + alone + q}] += {name}e * {name}f{q};" for q in range(Q)),
+        "}",
+        "if (steep) {",
+        "    vec *const own = steep + k * PAIRS;",
+        *(f"    const vec {own}{part} = {name}{part};" for part in ("y", "dy", "e", "de")),
+        *indent(recursion(t.curves, own, f"{own}e")),
+        *indent(slopes(t.curves, own)),
+        *(f"    own[{alone + q}] = {own}d{q};" for q in range(Q)),
         "}",
         f"along += {name}de * {name}S + ({name}e * {name}dy) * {name}D;",
     ]

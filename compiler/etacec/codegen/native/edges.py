@@ -28,10 +28,14 @@ class Edges:
                     own[l] = self.sums
                     self.sums += s.curves.count * (2 * l + 1)
             self.base.append(own)
-        # of each pair term: where its functions, summed alone for a committee, start behind what has no
-        # coefficients
-        self.alone = [1 + sum(t.curves.count for t in pairs[:k]) for k in range(len(pairs))]
+        # of each pair term: where its functions start among those of all, which a committee's members sum
+        self.alone = [sum(t.curves.count for t in pairs[:k]) for k in range(len(pairs))]
         self.tables: list[str] = []
+
+    @property
+    def functions(self) -> int:
+        """Of all pair terms."""
+        return sum(t.curves.count for t in self.pairs)
 
     @property
     def geometry(self) -> int:
@@ -53,11 +57,18 @@ class Edges:
 
     def own(self, j: int, array: str) -> list[str]:
         """`own`: the entries of an array like A that neighbours of one species add to, of one-hot radials."""
-        s = self.shells[j]
-        if s.places is None:
+        if self.shells[j].places is None:
             return []
         kind = "vec *const" if array == "A" else "const vec *const"
-        return [f"{kind} own = {array} + {s.start} + pair % {self.n} * {s.width};"]
+        return [f"{kind} own = {array} + {self._own_start(j)};"]
+
+    def own_starts(self) -> list[tuple[int, str]]:
+        """Where these entries start in A, of each shell that has them."""
+        return [(j, self._own_start(j)) for j, s in enumerate(self.shells) if s.places is not None]
+
+    def _own_start(self, j: int) -> str:
+        s = self.shells[j]
+        return f"{s.start} + pair % {self.n} * {s.width}"
 
     def read(self, tables: Sequence[str]) -> None:
         self.tables += [t for t in dict.fromkeys(tables) if t not in self.tables]

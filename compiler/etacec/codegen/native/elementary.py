@@ -109,7 +109,7 @@ static inline vec vec_@NAME@(vec x) {
 
 
 def functions(names: Sequence[str], dtype: str) -> str:
-    """C of `vec_NAME` of those among exp, log, sin and cos."""
+    """C of `vec_NAME` of those among exp, log, sin and cos; where operations are counted, each is a call."""
     if not names:
         return ""
     text, known = HEAD, _constants(FORMATS[dtype])
@@ -119,6 +119,8 @@ def functions(names: Sequence[str], dtype: str) -> str:
     text += CIRCULAR if circular else ""
     for name in circular:
         text += SIN_COS.replace("@NAME@", name).replace("@TURNS@", "01"[name == "cos"])
+    calls = "".join(f"LANEWISE(vec_{name}, {name}@SUFFIX@)\n" for name in names)
+    text = f"\n#ifdef ETACE_COUNTED\n{calls}#else\n{text.lstrip()}#endif\n"
     return re.sub(r"@(\w+?)@", lambda m: known[m[1]], text)
 
 

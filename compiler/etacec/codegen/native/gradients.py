@@ -44,7 +44,7 @@ def backward(edges: Edges) -> list[str]:
         "}",
     ]
     body = live(body)
-    start = [line for j, s in enumerate(edges.shells) for line in _unmix(edges, j, s)]
+    start = [line for j, s in enumerate(edges.shells) for line in unmix(edges, j, s, "w", "pooled")]
     unused = [] if edges.sums else ["(void)pooled;"]
     unused += [] if edges.shells else ["(void)w;"]
     return [
@@ -60,7 +60,7 @@ def backward(edges: Edges) -> list[str]:
     ]
 
 
-def _unmix(edges: Edges, j: int, s: Shell) -> list[str]:
+def unmix(edges: Edges, j: int, s: Shell, w: str, pooled: str) -> list[str]:
     """The adjoint: pooled = W^T w."""
     out = []
     Q, F = s.curves.count, len(s.l)
@@ -69,10 +69,10 @@ def _unmix(edges: Edges, j: int, s: Shell) -> list[str]:
         out += [
             f"for (int q = 0; q < {Q}; q++) {{  // l = {l}",
             f"    const real *const W = v + {s.weights} + pair * {F * Q} + {first * Q} + q;",
-            f"    vec *const a = pooled + {at} + q * {m};",
+            f"    vec *const a = {pooled} + {at} + q * {m};",
             f"    for (int i = 0; i < {m}; i++) a[i] = all(N(0.0));",
             f"    for (int f = 0; f < {len(s.factors(l))}; f++)",
-            f"        for (int i = 0; i < {m}; i++) a[i] += W[f * {Q}] * w[{s.entry(first)} + f * {m} + i];",
+            f"        for (int i = 0; i < {m}; i++) a[i] += W[f * {Q}] * {w}[{s.entry(first)} + f * {m} + i];",
             "}",
         ]
     return out
@@ -109,10 +109,14 @@ def _gradient(edges: Edges, j: int, s: Shell) -> list[str]:
         Ys, {h: u for h, (u, _, _) in zip(s.harmonics_read, columns, strict=True) if u}, s.lmax
     )
     gx, gy, gz = (f"{Ys}g{a}" for a in "xyz")
+    return [*out, *sideways(s, gx, gy, gz)]
+
+
+def sideways(s: Shell, gx: str, gy: str, gz: str) -> list[str]:
+    """f += a sum of gradients of harmonics, of spherical ones what is across."""
     if s.harmonics == "solid":
-        return [*out, f"fx += {gx}; fy += {gy}; fz += {gz};"]
+        return [f"fx += {gx}; fy += {gy}; fz += {gz};"]
     return [
-        *out,
         f"const vec inverse = N(1.0) / r, across = x * {gx} + y * {gy} + z * {gz};",
         f"fx += inverse * ({gx} - across * x); fy += inverse * ({gy} - across * y);",
         f"fz += inverse * ({gz} - across * z);",

@@ -64,6 +64,16 @@ def gradient(name: str, U: dict[int, str], lmax: int) -> list[str]:
     return out
 
 
+def gradient_of(name: str, h: int, lmax: int) -> list[str]:
+    """x, y and z of grad name[h], empty where it is 0."""
+    table = gradient_table(lmax)
+    found = [
+        [f"{number(c)} * {name}{lower}" for lower in range(len(table)) if (c := table[lower, d, h])]
+        for d in range(3)
+    ]
+    return [" + ".join(terms) for terms in found]
+
+
 def _norm(l: int, m: int) -> float:
     """Of Q_lm; that of m = 0 with the sqrt(1/2) of the real functions."""
     square = (2 * l + 1) / (2 * math.pi) * (math.factorial(l - m) / math.factorial(l + m))

@@ -31,21 +31,15 @@ def _start(c: Cover) -> list[str]:
 
 
 def _written_out(c: Cover) -> list[str]:
-    local = _local(c)
-    statements = [
-        f"X[{c.size + k}] = X[{a}] * X[{b}];"
-        for k, (a, b) in enumerate(c.nodes)
-        if c.size + k not in local
-    ]
+    shared = c.nodes[: c.shared]
+    statements = [f"X[{c.size + k}] = X[{a}] * X[{b}];" for k, (a, b) in enumerate(shared)]
     at = len(c.linear)
     for g in c.groups:
-        statements.append(_group(c, g, at, local))
+        statements.append(_group(c, g, at))
         at += len(g.terms)
-    for k in reversed(range(len(c.nodes))):
-        if c.size + k not in local:
-            a, b = c.nodes[k]
-            own = f"G[{c.size + k}]"
-            statements.append(f"G[{a}] += {own} * X[{b}]; G[{b}] += {own} * X[{a}];")
+    for k, (a, b) in reversed(list(enumerate(shared))):
+        own = f"G[{c.size + k}]"
+        statements.append(f"G[{a}] += {own} * X[{b}]; G[{b}] += {own} * X[{a}];")
     out: list[str] = []
     calls: list[str] = []
     for chunk in _chunks(statements):
@@ -58,16 +52,10 @@ def _written_out(c: Cover) -> list[str]:
     return [*out, "", head, *unused, *(f"    {s}" for s in _start(c)), *calls, "    return E;", "}"]
 
 
-def _local(c: Cover) -> set[int]:
-    """Nodes that only their own group reads: they need no place in memory."""
-    read = {x for pair in c.nodes for x in pair} | {r for g in c.groups for r, _ in g.terms}
-    return {c.size + k for k in range(len(c.nodes)) if c.size + k not in read}
-
-
-def _group(c: Cover, g: Group, at: int, local: set[int]) -> str:
+def _group(c: Cover, g: Group, at: int) -> str:
     sums = " + ".join(f"v[{at + k}] * X[{r}]" for k, (r, _) in enumerate(g.terms))
     back = " ".join(f"G[{r}] += v[{at + k}] * p;" for k, (r, _) in enumerate(g.terms))
-    if g.left in local:
+    if g.left >= c.size + c.shared:
         a, b = c.nodes[g.left - c.size]
         head = f"const vec p = X[{a}] * X[{b}], s = {sums};"
         own = f"G[{a}] += s * X[{b}]; G[{b}] += s * X[{a}];"

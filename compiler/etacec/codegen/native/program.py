@@ -14,13 +14,13 @@ from etace import bonds, radial, tensor
 from etace.inference.products import Products
 from etace.inference.shells import Radial as Curve
 from etace.inference.shells import Shell as Functions
-from etace.native import Part, Program
+from etace.native import TILE, Part, Program
 from etace.repulsion import RATES, WEIGHTS, Zbl
 
 from etacec.codegen import expr
 from etacec.codegen.context import Context, plain
 from etacec.codegen.embeddings import upstream
-from etacec.codegen.native import elementary, support
+from etacec.codegen.native import committee, elementary, support
 from etacec.codegen.native.cover import cover
 from etacec.codegen.native.distances import distances
 from etacec.codegen.native.edges import Edges
@@ -79,7 +79,7 @@ class _Writer:
             self._zbl(t, o, float(f)) for f, t in terms if isinstance(o := c.graph.op(t), op.Zbl)
         ]
         edges = Edges(shells, pairs, energies, n)
-        stages = [distances(edges), forward(edges), backward(edges)]
+        stages = [distances(edges), forward(edges), backward(edges), committee.backward(edges)]
         if edges.shells or edges.along:
             self._table("CUTOFFS", [b.rcut for b in c.bonds])
         else:
@@ -88,9 +88,11 @@ class _Writer:
             "SPECIES": n, "ENTRIES": entries, "PRODUCTS": entries + len(made.nodes),
             "POOLED": edges.sums, "GEOMETRY": edges.geometry, "ONEBODY": 0,
             "COEFFICIENTS": coefficients, "MONOMIALS": len(order), "ROWS": 8,
-            "ALONE": 1 + sum(t.curves.count for t in pairs),
+            "PAIRS": edges.functions, "MEMBER": entries + made.shared + edges.sums + edges.functions, "TILE": TILE,
+            "KEPT": entries + made.shared, "SIZE": self.size, "FEW": committee.ROWS,
         }  # fmt: skip
         body = [
+            support.MEMBERS,
             *groups(made),
             *products(made),
             "",
