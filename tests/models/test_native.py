@@ -164,7 +164,7 @@ def test_members_come_with_the_mean(name, written, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        n if n in ("bonds/bonds", "zbl/m") else pytest.param(n, marks=pytest.mark.slow)
+        n if n in ("bonds/bonds", "zbl/m", "one_hot/m") else pytest.param(n, marks=pytest.mark.slow)
         for n in ALL
         if n not in BIG
     ],
