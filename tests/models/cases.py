@@ -124,10 +124,14 @@ model m = E0 + U + V
 """
 SPECS = {p.stem: p for p in sorted((ROOT / "specs").glob("*.etace"))}
 MODEL_OF = {"si_o": "si_o", "preset": "si_o", "scratch": "combined"}
-# The large sets of one kind as their small ones: compiled and run in the slow sweep only.
 # in every run; the others with --slow (`zbl` has a file of its own, `preset` is much like `si_o`)
-QUICK = ["si_o", "scratch", "si_ace_small", *(name for name in TEXTS if name != "zbl")]
+QUICK = ["si_o", "scratch", *(name for name in TEXTS if name not in ("zbl", "order5"))]
 EVERY = [*SPECS, *TEXTS]
+
+
+def some(names, quick=QUICK):
+    """Quick specs always, the others with --slow."""
+    return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 @dataclass(frozen=True, eq=False)

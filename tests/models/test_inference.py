@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase import Atoms
-from cases import EVERY, HEAD, QUICK, RADIAL, case, crystal, made
+from cases import EVERY, HEAD, QUICK, RADIAL, case, crystal, made, some
 from etace.inference.evaluator import Evaluator
 from random_specs import random_spec
 
@@ -62,9 +62,7 @@ def evaluate(c, atoms, evaluator=None):
     return evaluator(c.params, evaluator.prepare([c.paired(atoms)]))
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in EVERY]
-)
+@pytest.mark.parametrize("name", some(EVERY, [*QUICK, "si_ace_small"]))
 def test_all_forms_agree(name):
     c = case(name)
     for atoms in (crystal(c), crystal(c, seed=2).repeat((3, 1, 1))):
@@ -131,7 +129,7 @@ print(abs(a.forces - b.forces).max() < 1e-13 * abs(a.forces).max())
     assert found.stdout.strip() == "True", found.stderr
 
 
-@pytest.mark.parametrize("name", ["si_o", "bonds", "order5", "zbl"])
+@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "zbl"], ["bonds", "zbl"]))
 def test_an_accelerators_schedule_gives_the_same(name):
     c = case(name)
     atoms = crystal(c).repeat((2, 2, 1))
@@ -169,7 +167,7 @@ def test_a_batch_has_the_results_of_its_structures():
 
 
 @pytest.mark.parametrize(
-    "batch", [pytest.param(False, marks=pytest.mark.slow), True], ids=["single", "batch"]
+    "batch", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["single", "batch"]
 )
 def test_it_can_be_differentiated_in_positions_cell_and_parameters(batch):
     """Against the same derivatives of the training form, first and second."""

@@ -24,7 +24,7 @@ def python(code, **environment):
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["si_o", "si_ace_small"])
+@pytest.mark.parametrize("name", ["si_o", pytest.param("si_ace_small", marks=pytest.mark.slow)])
 def test_the_same_bytes_whatever_the_hash_seed(name):
     code = f"import etacec; print(etacec.compile_file('specs/{name}.etace').module)"
     texts = {python(code, PYTHONHASHSEED=str(seed)) for seed in (0, 1, 12345)}

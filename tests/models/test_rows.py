@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase import Atoms
-from cases import EVERY, QUICK, case, crystal
+from cases import EVERY, case, crystal, some
 from etace import rows
 from etace.graph import AtomGraph
 from etace.potential import Linear
@@ -60,9 +60,7 @@ def compare(found, expected, tolerance=1e-10):
     assert max(errors(found, expected).values()) < tolerance
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in EVERY]
-)
+@pytest.mark.parametrize("name", some(EVERY))
 def test_rows_are_derivatives_in_the_linear_parameters(name):
     model = case(name)
     graph = model.graph(crystal(model, seed=2))
@@ -95,7 +93,7 @@ def test_blocks_of_any_size_give_the_same_rows(atoms, monkeypatch):
     compare(jax.jit(model.potential.design_rows)(model.params, graph), expected, 1e-12)
 
 
-@pytest.mark.parametrize("name", ["si_o", "bonds", "order5", "scalar"])
+@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "scalar"]))
 def test_rows_in_float32_are_as_good_as_the_plain_form(name):
     double, single = case(name), case(name, "float32")
     atoms = crystal(double)

@@ -6,16 +6,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
-from cases import EVERY, QUICK, case, clear_crystal, crystal
+from cases import EVERY, case, clear_crystal, crystal, some
 from etace.errors import PrecisionError
 from etace.graph import AtomGraph
 
 pytestmark = pytest.mark.usefixtures("x64")
-
-
-def some(names):
-    """Quick specs always, the others with --slow."""
-    return [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 @pytest.fixture(params=some(EVERY))
