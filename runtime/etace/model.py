@@ -99,6 +99,12 @@ class Model:
         self._extrapolation: np.ndarray | None = None
         self._member_params: list[Any] = []
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("backend", "cores", "splines"):  # what evaluates is chosen anew
+            for made in ("evaluator", "_chosen", "_call"):
+                self.__dict__.pop(made, None)
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
         p = self.potential
         return (

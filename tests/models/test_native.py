@@ -422,7 +422,10 @@ def test_the_backend_in_use_is_known_before_anything_is_evaluated():
     for backend in ("native", "auto"):
         model = loaded("scratch/combined", backend=backend)
         assert model.backend_in_use == model.evaluator.name
-    assert loaded("scratch/combined", backend="jax").backend_in_use == "jax"
+    model.backend = "jax"  # also after a kernel was made
+    assert model.backend_in_use == "jax"
+    model.backend = "native"
+    assert model.backend_in_use == model.evaluator.name != "jax"
 
 
 def test_a_broken_compiler_is_said(monkeypatch, tmp_path):
