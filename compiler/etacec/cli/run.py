@@ -99,7 +99,7 @@ def command(
     except EtaceError as error:
         fail(_which(loaded, frames, names, str(error)), 1)
     _table(loaded, frames, names, results, more)
-    if backend == "auto":
+    if backend != "jax":
         typer.echo(f"backend: {loaded.backend_in_use}", err=True)
     for how_far in loaded.evaluator.spline_errors:
         typer.echo(str(how_far))
