@@ -94,6 +94,20 @@ class Worker:
         self.close()
 
 
+def printed(arguments: Sequence[str], cores: Sequence[int]) -> Any:
+    """The JSON that `python -m ARGUMENTS` prints, from the checkout, on these cores."""
+    folders = os.pathsep.join(map(str, (ROOT, ROOT / "runtime", ROOT / "compiler")))
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env=environment(len(cores), {"PYTHONPATH": folders}),
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    return json.loads(done.stdout)
+
+
 def cores_here() -> list[int]:
     """Numbers of the cores this process may use."""
     return (

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +11,7 @@ from etacec.defaults import choose, spec
 
 from benchmarks.compare import Session
 from benchmarks.report import Table
-from benchmarks.workers import ROOT, environment
+from benchmarks.workers import printed
 
 SPECS = Path(__file__).parent.parent / "specs"
 LINEAR = SPECS / "si.etace"
@@ -51,16 +48,7 @@ def kernels(session: Session) -> Table:
 
 
 def _bench(session: Session, name: str, path: Path, options: list[str]) -> dict[str, Any]:
-    folders = os.pathsep.join(map(str, (ROOT / "runtime", ROOT / "compiler")))
-    done = subprocess.run(
-        [sys.executable, "-m", "etacec", "bench", str(path), "--json", *options],
-        env=environment(1, {"PYTHONPATH": folders}),
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {session.core}),
-    )
-    found = json.loads(done.stdout)
+    found = printed(["etacec", "bench", str(path), "--json", *options], [session.core])
     native, jax = (found["backends"][k] for k in ("native", "jax"))
     row = {"model": name, "functions": found["linear_parameters"] // len(found["species"])}
     row |= {"native, µs/atom": native["fastest"]["evaluation"]}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from typing import Any
 
 from benchmarks.compare import Session
 from benchmarks.report import Table
-from benchmarks.workers import ROOT, cores_here, environment
+from benchmarks.workers import cores_here, printed
 
 COLUMNS = (
     "who", "atoms", "cores", "steps", "temperature, K", "drift, meV/atom/ns", "fluctuation, meV/atom",
@@ -33,14 +30,6 @@ def nve(session: Session) -> Table:
     return Table("nve", "NVE of 4,096 Si atoms, 1 fs", COLUMNS, rows, NOTES)
 
 
-def _nve(cores: list[int], *asked: object) -> dict[str, object]:
-    path = os.pathsep.join(map(str, (ROOT, ROOT / "runtime", ROOT / "compiler")))
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.nve", *map(str, asked)],
-        env=environment(len(cores), {"PYTHONPATH": path}),
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
-    return json.loads(done.stdout)
+def _nve(cores: list[int], *asked: object) -> dict[str, Any]:
+    found: dict[str, Any] = printed(["benchmarks.nve", *map(str, asked)], cores)
+    return found
