@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from cases import ONE_HOT, TEXTS
+from cases import ONE_HOT, TEXTS, some
 from etace.inference.evaluator import Members
 from etace.loading import from_compilation
 from etace.native import toolchain
@@ -92,10 +92,7 @@ def agree(found, expected, tolerance):
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    "name",
-    [n if n not in BIG else pytest.param(n, marks=pytest.mark.slow) for n in ALL],
-)
+@pytest.mark.parametrize("name", some(ALL, [n for n in ALL if n not in BIG]))
 def test_it_is_the_inference_form(name):
     native, jax_ = loaded(name), loaded(name, backend="jax")
     atoms = crystal(native.species)
@@ -162,12 +159,7 @@ def test_members_come_with_the_mean(name, written, monkeypatch):
 @needs_compiler
 @pytest.mark.parametrize("count", [2, 5, 6])
 @pytest.mark.parametrize(
-    "name",
-    [
-        n if n in ("bonds/bonds", "zbl/m", "one_hot/m") else pytest.param(n, marks=pytest.mark.slow)
-        for n in ALL
-        if n not in BIG
-    ],
+    "name", some([n for n in ALL if n not in BIG], ["bonds/bonds", "zbl/m", "one_hot/m"])
 )
 def test_members_are_evaluations_of_their_own(name, count):
     """Full tiles of members and others."""

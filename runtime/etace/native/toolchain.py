@@ -18,10 +18,8 @@ FLAGS = {
     "c": ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", *SHARED),
     "c++": ("-std=c++17", "-O2", "-pthread", *SHARED),
 }
-GCC = (
-    "-fschedule-insns",
-    "-fsched-pressure",
-)  # off by default on x86: a tenth faster, less spilled
+# off by default on x86: a tenth faster, less spilled
+GCC = ("-fschedule-insns", "-fsched-pressure")
 HEADERS = "#include <math.h>\n#include <string.h>\n"  # some systems have a compiler, but no C library to it
 ANSWER = 30  # seconds within which a compiler says what it is
 VARIABLE = "ETACE_CC"  # a compiler of the user's choice

@@ -123,40 +123,86 @@ def _dot(to: str, terms: Sequence[tuple[str, str]]) -> list[str]:
     return out
 
 
+HEAD = [
+    "const vec *const g = geometry + (first + k) * GEOMETRY;",
+    *(f"const vec {name} = g[{k}];" for k, name in enumerate("xyzr")),
+]
+
+
 def backward(edges: Edges) -> list[str]:
     """`members_backward`: adds to `force`, [members][3], and to F, [rows of X][members][3]."""
     rows: list[_Row] = []
     for j in range(len(edges.shells)):
         rows.append(_Row(edges, j, rows[-1].end if rows else 0))
-    start = [
+    return [
+        "static NOINLINE void members_backward(int64_t n, int pair, const int32_t *restrict neighbour,",
+        "                                      const real *restrict v, const vec *restrict geometry,",
+        "                                      const vec *restrict steep, const real *restrict V,",
+        "                                      int64_t members, vec *restrict w, vec *restrict force,",
+        "                                      real *restrict F) {",
+        *indent([f"(void){name};" for name in ("pair", "v", "V", "steep", "w")]),
+        *indent([f"const int own{j} = {at};" for j, at in edges.own_starts()]),
+        *indent(_start(edges)),
+        "    for (int64_t first = 0; first < n; first += FEW) {",
+        "        const int rows = n - first < FEW ? (int)(n - first) : FEW;",
+        *indent(_chunk(rows), 8),
+        "        for (int64_t m = 0; m < members; m++) {",
+        "            const vec *const u = w + m * MEMBER;",
+        "            vec *const net = force + 3 * m;",
+        "            (void)u;",
+        "            for (int k = 0; k < rows; k++) {",
+        *indent(_contracted(edges, rows), 16),
+        "            }",
+        "        }",
+        "    }",
+        "}",
+    ]
+
+
+def _start(edges: Edges) -> list[str]:
+    """What of w is the same for all rows: that of pooled sums, and coefficients of pair terms."""
+    out = [
         line for j, s in enumerate(edges.shells) for line in unmix(edges, j, s, "u", "(u + KEPT)")
     ]
     for t, at in zip(edges.pairs, edges.alone, strict=True):
         Q = t.curves.count
-        start += [
+        out += [
             f"for (int q = 0; q < {Q}; q++) {{  // beyond the mean's, whose slopes are there",
             f"    const int a = {t.weights} + pair * {2 * Q} + q;",
             f"    u[KEPT + POOLED + {at} + q] = all(*coefficient(V, m, a) - v[a]);",
             "}",
         ]
-    if start:
-        each = "for (int64_t m = 0; m < members; m++) {"
-        start = [each, "    vec *const u = w + m * MEMBER;", *indent(start), "}"]
-    head = [
-        "const vec *const g = geometry + (first + k) * GEOMETRY;",
-        *(f"const vec {name} = g[{k}];" for k, name in enumerate("xyzr")),
+    if not out:
+        return []
+    each = "for (int64_t m = 0; m < members; m++) {"
+    return [each, "    vec *const u = w + m * MEMBER;", *indent(out), "}"]
+
+
+def _chunk(rows: Sequence[_Row]) -> list[str]:
+    """What all members read of a few rows of edges, written down."""
+    if not rows:
+        return []
+    return [
+        f"vec part[FEW][{rows[-1].end}];",
+        "for (int k = 0; k < rows; k++) {",
+        "    vec *const p = part[k];",
+        *indent(live([*HEAD, *(line for row in rows for line in row.written())])),
+        "}",
     ]
-    written = live([*head, *(line for row in rows for line in row.written())])
-    body = [*head, f"vec slope = {'g[4]' if edges.along else 'all(N(0.0))'};"]
+
+
+def _contracted(edges: Edges, rows: Sequence[_Row]) -> list[str]:
+    """Force of one row of edges on one member's atoms."""
+    out = [*HEAD, f"vec slope = {'g[4]' if edges.along else 'all(N(0.0))'};"]
     if edges.pairs:
-        body += [
+        out += [
             "const vec *const own_slopes = steep + (first + k) * PAIRS, *const c = u + KEPT + POOLED;",
             *_dot("slope", [(f"own_slopes[{q}]", f"c[{q}]") for q in range(edges.functions)]),
         ]
-    body.append("vec fx = all(N(0.0)), fy = fx, fz = fx;")
+    out.append("vec fx = all(N(0.0)), fy = fx, fz = fx;")
     for row in rows:
-        body += ["{", *indent(row.summed()), "}"]
-    body += [
+        out += ["{", *indent(row.summed()), "}"]
+    out += [
         "fx += slope * x; fy += slope * y; fz += slope * z;",
         "net[0] += fx; net[1] += fy; net[2] += fz;",
         "for (int l = 0; l < LANES; l++) {",
@@ -164,38 +210,4 @@ def backward(edges: Edges) -> list[str]:
         "    other[0] -= fx[l]; other[1] -= fy[l]; other[2] -= fz[l];",
         "}",
     ]
-    body = live(body)
-    unused = ["pair", "v", "V", "steep", "w"]
-    chunk = []
-    if rows:
-        chunk = [
-            f"vec part[FEW][{rows[-1].end}];",
-            "for (int k = 0; k < rows; k++) {",
-            "    vec *const p = part[k];",
-            *indent(written),
-            "}",
-        ]
-        body.insert(0, "const vec *const p = part[k];")
-    return [
-        "static NOINLINE void members_backward(int64_t n, int pair, const int32_t *restrict neighbour,",
-        "                                      const real *restrict v, const vec *restrict geometry,",
-        "                                      const vec *restrict steep, const real *restrict V,",
-        "                                      int64_t members, vec *restrict w, vec *restrict force,",
-        "                                      real *restrict F) {",
-        *indent([f"(void){name};" for name in unused]),
-        *indent([f"const int own{j} = {at};" for j, at in edges.own_starts()]),
-        *indent(start),
-        "    for (int64_t first = 0; first < n; first += FEW) {",
-        "        const int rows = n - first < FEW ? (int)(n - first) : FEW;",
-        *indent(chunk, 8),
-        "        for (int64_t m = 0; m < members; m++) {",
-        "            const vec *const u = w + m * MEMBER;",
-        "            vec *const net = force + 3 * m;",
-        "            (void)u;",
-        "            for (int k = 0; k < rows; k++) {",
-        *indent(body, 16),
-        "            }",
-        "        }",
-        "    }",
-        "}",
-    ]
+    return [*(["const vec *const p = part[k];"] if rows else []), *live(out)]
