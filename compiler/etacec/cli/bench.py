@@ -70,13 +70,8 @@ def command(
             missing[backend] = str(error)
     measure(runners, rounds)
     first = runners[0]
-    p = first.model.potential
-    found: dict[str, Any] = {
-        "model": first.model.name,
-        "species": list(first.model.species),
-        "dtype": str(p.dtype),
-        "linear_parameters": first.model.length_basis,
-        "functions": p.site_columns.shape[1],
+    found = {
+        **_of_model(first.model),
         "drawn_parameters": drawn,
         "structure": structure.name if structure is not None else "rattled crystal",
         "seed": seed,
@@ -88,13 +83,7 @@ def command(
         "missing": missing,
         "backends": {
             name: {
-                "name": r.measured.name,
-                "build_seconds": r.measured.build,
-                "lines": r.measured.lines,
-                "us_per_atom": {k: 1e6 * s / len(given) for k, s in r.measured.seconds.items()},
-                "fastest": {k: 1e6 * s / len(given) for k, s in r.measured.fastest.items()},
-                "shares": r.measured.stages,
-                "operations": _operations(r.measured, len(given), cores),
+                **_of_backend(r.measured, len(given), cores),
                 "disagreement": disagreement(r.measured.result, first.measured.result),
             }
             for name, r in zip(BACKENDS, runners, strict=False)
@@ -104,6 +93,28 @@ def command(
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         _print(found)
+
+
+def _of_model(model: Any) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "species": list(model.species),
+        "dtype": str(model.potential.dtype),
+        "linear_parameters": model.length_basis,
+        "functions": model.potential.site_columns.shape[1],
+    }
+
+
+def _of_backend(measured: Any, atoms: int, cores: int) -> dict[str, Any]:
+    return {
+        "name": measured.name,
+        "build_seconds": measured.build,
+        "lines": measured.lines,
+        "us_per_atom": {k: 1e6 * s / atoms for k, s in measured.seconds.items()},
+        "fastest": {k: 1e6 * s / atoms for k, s in measured.fastest.items()},
+        "shares": measured.stages,
+        "operations": _operations(measured, atoms, cores),
+    }
 
 
 def _operations(measured: Any, atoms: int, cores: int) -> dict[str, Any] | None:
