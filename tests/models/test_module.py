@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from cases import ROOT, SPECS, TEXTS
+from cases import ONE_HOT, ROOT, SPECS, TEXTS
 from etacec import compile_file, compile_text
+from etacec.codegen.breaking import broken
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -31,9 +32,10 @@ def test_the_same_bytes_whatever_the_hash_seed(name):
     assert texts == {compile_file(SPECS[name]).module + "\n"}
 
 
-@pytest.mark.parametrize("name", [*SPECS, *TEXTS])
+@pytest.mark.parametrize("name", [*SPECS, *TEXTS, "one_hot"])
 def test_ruff_has_nothing_to_format_and_finds_no_mistake(name, tmp_path):
-    done = compile_text(TEXTS[name], name) if name in TEXTS else compile_file(SPECS[name])
+    texts = {**TEXTS, "one_hot": ONE_HOT}
+    done = compile_text(texts[name], name) if name in texts else compile_file(SPECS[name])
     path = tmp_path / f"{name}.py"
     path.write_text(done.module)
     for command in (
@@ -44,6 +46,23 @@ def test_ruff_has_nothing_to_format_and_finds_no_mistake(name, tmp_path):
             [sys.executable, "-m", "ruff", *command, path], capture_output=True, text=True
         )
         assert found.returncode == 0, found.stdout
+
+
+def test_lines_are_broken_as_ruff_breaks_them():
+    lengths = ", ".join(f"{n / 7!r}" for n in range(1, 5))
+    statements = [
+        "x = f(a, b)",
+        f"CUTOFFS = bonds.by_pair(({lengths}), 4, 'float64').reshape(4, 4)",
+        f"CUTOFFS = bonds.by_pair(({lengths}, {lengths}), 4, 'float64').reshape(4, 4)",
+        f"f = add(f, gradients({', '.join(f'argument_{n}' for n in range(6))}))",
+        f"f = add(f, gradients({', '.join(f'argument_{n}' for n in range(12))}))",
+        f"names = ({', '.join(f'name_{n}' for n in range(20))})",
+        f"d = g('a text, with ( a bracket', {', '.join(f'argument_{n}' for n in range(8))})",
+    ]
+    text = "\n".join(statements).replace("'", '"')
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "100", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    assert [line for s in text.split("\n") for line in broken(s)] == done.stdout.split("\n")[:-1]
 
 
 def test_importing_a_module_needs_no_compiler(tmp_path):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etacec.codegen.breaking import broken
 from etacec.codegen.names import Names
-from etacec.codegen.tables import WIDTH
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
 from etacec.model.spec import Weights
@@ -65,13 +65,8 @@ def section(title: str, doc: str) -> list[str]:
 
 
 def call(start: str, function: str, arguments: Sequence[str]) -> list[str]:
-    """`start function(arguments)`, in a function's body, broken into lines as ruff does."""
-    one = f"    {start}{function}({', '.join(arguments)})"
-    if len(one) <= WIDTH:
-        return [one]
-    middle = f"        {', '.join(arguments)}"
-    inner = [middle] if len(middle) <= WIDTH else [f"        {a}," for a in arguments]
-    return [f"    {start}{function}(", *inner, "    )"]
+    """`start function(arguments)`, in a function's body."""
+    return broken(f"{start}{function}({', '.join(arguments)})", "    ")
 
 
 def comment(text: str, lead: bool = False) -> list[str]:

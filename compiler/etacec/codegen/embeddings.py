@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from etacec.codegen import expr
+from etacec.codegen.breaking import broken
 from etacec.codegen.context import Context, doc, floats, plain, section
 from etacec.codegen.tables import tuple_text, wrapped
 from etacec.formula.nodes import Node
@@ -20,7 +21,7 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
     out += wrapped((tuple_text(c) for c in o.channels), "    ")
     out += [")", "# fmt: on"]
     for table, meaning, values in tables.rows:
-        out.append(expr.table_line(table, values, c.n, plain(meaning)))
+        out += expr.table_lines(table, values, c.n, plain(meaning))
     calls = {}
     for what, curve, formula in curves:
         function = c.names.derived(node, what)
@@ -142,12 +143,13 @@ def bond_lines(c: Context) -> list[str]:
     if c.bonds:
         values = floats(b.rcut for b in c.bonds)
         out.append("# Bonds in the order " + ", ".join(bond_names(c)) + "; lengths in angstrom.")
-        out.append(f'CUTOFFS = bonds.by_pair({values}, {c.n}, "float64").reshape({c.n}, {c.n})')
+        square = f"reshape({c.n}, {c.n})"
+        out += broken(f'CUTOFFS = bonds.by_pair({values}, {c.n}, "float64").{square}')
     for name in ("rin", "r0", "rcut"):
         table = f"BOND_{name.upper()}"
         if table in needed:
             values = floats(getattr(b, name) for b in c.bonds)
-            out.append(f"{table} = bonds.by_pair({values}, {c.n}, DTYPE)")
+            out += broken(f"{table} = bonds.by_pair({values}, {c.n}, DTYPE)")
     return out
 
 

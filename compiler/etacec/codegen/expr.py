@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from etacec.codegen.breaking import broken
 from etacec.formula.nodes import (
     Const,
     Fn,
@@ -167,9 +168,6 @@ def uses_tables(node: Node) -> bool:
     return any(isinstance(n, Var) and n.name.startswith("table ") for n in walk(node))
 
 
-def table_line(name: str, values: Sequence[float], n_species: int, comment: str) -> str:
+def table_lines(name: str, values: Sequence[float], n_species: int, comment: str) -> list[str]:
     inside = ", ".join(repr(v) for v in values)
-    line = f"{name} = bonds.by_pair(({inside}), {n_species}, DTYPE)"
-    if len(line) > 100:  # as ruff wraps it
-        line = f"{name} = bonds.by_pair(\n    ({inside}), {n_species}, DTYPE\n)"
-    return f"# {comment}\n{line}"
+    return [f"# {comment}", *broken(f"{name} = bonds.by_pair(({inside}), {n_species}, DTYPE)")]

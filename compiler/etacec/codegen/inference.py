@@ -7,6 +7,7 @@ for every model `coefficients`, `features`, `products`, `gradients` and `values`
 from __future__ import annotations
 
 from etacec.codegen import expr
+from etacec.codegen.breaking import broken
 from etacec.codegen.context import Context, plain
 from etacec.codegen.embeddings import bond_length, curves_of, polynomials_of, upstream
 from etacec.formula.nodes import polynomial_degree
@@ -66,7 +67,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         entries.append((t, f"{own}.coefficients({w}, {_weights(c, _radial(c, t))})"))
     entries += [(t, repr(f)) for f, t in zbls]
     for key, value in entries:
-        out += _entry(plain(key), value)
+        out += broken(f'"{plain(key)}": {value},', "        ")
     out += ["    }"]
     names = _feature_names(shells)
     for head, body in (
@@ -98,8 +99,9 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         arguments += f", {d('PIECES')}"
         out += ["", "", f"{d('PIECES')} = {{"]
         out += [*(f'    "{plain(key)}": {value},' for key, value in made), "}"]
-        return [*out, *_call(f"{d('inference')} = inference.Inference(", arguments)]
-    return [*out, "", "", *_call(f"{d('inference')} = inference.Inference(", arguments)]
+    else:
+        out += ["", ""]
+    return [*out, *broken(f"{d('inference')} = inference.Inference({arguments})")]
 
 
 def _feature_names(shells: list[str]) -> dict[str, tuple[str, str, str]]:
@@ -167,7 +169,7 @@ def _gradients(
         w = f"w[{last.removesuffix(' + ')} : {first}]" if len(names) > 1 else "w"
         w = w.replace("[ : ", "[: ")
         call = f"inference.edge_gradients({_shell_name(c, s)}, {R}, {Y}, {w}, edges)"
-        out.append(f"    f = {call}" if not last else f"    f = inference.add_gradients(f, {call})")
+        out += broken(f"f = inference.add_gradients(f, {call})" if last else f"f = {call}", "    ")
         last = f"{first} + "
     for _, t in pairs:
         own = c.names.derived(t, "PAIR")
@@ -231,7 +233,7 @@ def _curves(c: Context, radial: str) -> list[str]:
             if folded
             else []
         ),
-        *_call(f"{d('RADIAL')} = inference.Radial(", arguments),
+        *broken(f"{d('RADIAL')} = inference.Radial({arguments})"),
     ]
 
 
@@ -247,7 +249,7 @@ def _shell(c: Context, source: str, radial: str) -> list[str]:
     assert isinstance(o, op.SelectLinear)
     if not o.weights.learnable:
         arguments += f", frozen={c.names.derived(radial, 'WEIGHTS')}"
-    return ["", *_call(f"{_shell_name(c, source)} = inference.Shell(", arguments)]
+    return ["", *broken(f"{_shell_name(c, source)} = inference.Shell({arguments})")]
 
 
 def _products(c: Context, name: str, shells: list[str], readouts: list[str]) -> list[str]:
@@ -261,36 +263,8 @@ def _products(c: Context, name: str, shells: list[str], readouts: list[str]) -> 
     return [
         "",
         "",
-        *_call(f"{name} = inference.Products(", f"{comma(made)}, {comma(tables)}, DTYPE"),
+        *broken(f"{name} = inference.Products({comma(made)}, {comma(tables)}, DTYPE)"),
     ]
-
-
-def _entry(key: str, value: str) -> list[str]:
-    line = f'        "{key}": {value},'
-    if len(line) <= 100:
-        return [line]
-    head, _, rest = value.partition("(")
-    return [f'        "{key}": {head}(', f"            {rest[:-1]}", "        ),"]
-
-
-def _call(head: str, arguments: str) -> list[str]:
-    """`head` + arguments + `)`, as ruff wraps it."""
-    if len(head) + len(arguments) + 1 <= 100:
-        return [f"{head}{arguments})"]
-    if len(arguments) + 4 <= 100:
-        return [head, f"    {arguments}", ")"]
-    return [head, *(f"    {a}," for a in _split(arguments)), ")"]
-
-
-def _split(arguments: str) -> list[str]:
-    """At the commas outside brackets."""
-    parts, depth, start = [], 0, 0
-    for k, ch in enumerate(arguments):
-        depth += (ch in "([{") - (ch in ")]}")
-        if ch == "," and depth == 0:
-            parts.append(arguments[start:k].strip())
-            start = k + 1
-    return [*parts, arguments[start:].strip()]
 
 
 def _onebody(c: Context, terms: list[tuple[float, str]]) -> str:

@@ -8,9 +8,10 @@ from fractions import Fraction
 import networkx as nx
 
 from etacec.codegen import inference
+from etacec.codegen.breaking import WIDTH, broken
 from etacec.codegen.context import Context, call, comment, floats, plain, section, strings
 from etacec.codegen.starts import learnable
-from etacec.codegen.tables import WIDTH, tuple_text
+from etacec.codegen.tables import tuple_text
 from etacec.ir import nodes as op
 from etacec.model.elements import SYMBOLS
 
@@ -38,8 +39,8 @@ def zbl(c: Context, node: str, o: op.Zbl) -> list[str]:
         *section(f"zbl {plain(node)}", o.doc),
         f"{table} = repulsion.Zbl(",
         f"    charges={tuple_text(charges)},",
-        f"    inner=bonds.by_pair({floats(o.inner)}, {c.n}, DTYPE),",
-        f"    outer=bonds.by_pair({floats(o.outer)}, {c.n}, DTYPE),",
+        *broken(f"inner=bonds.by_pair({floats(o.inner)}, {c.n}, DTYPE),", "    "),
+        *broken(f"outer=bonds.by_pair({floats(o.outer)}, {c.n}, DTYPE),", "    "),
         ")",
         "",
         "",

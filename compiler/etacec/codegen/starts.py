@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from etacec.codegen.breaking import broken
 from etacec.codegen.context import Context
-from etacec.codegen.tables import WIDTH, array_table, tuple_text
+from etacec.codegen.tables import array_table, tuple_text
 from etacec.ir import nodes as op
 from etacec.model.spec import Weights
 
@@ -23,9 +24,7 @@ def init(c: Context) -> list[str]:
     ]
     for node, shape, fans, w in learnable(c):
         start = f'"weights": {_start(c, node, shape, fans, w)}'
-        line = f'        "{node}": {{{start}}},'
-        wrapped_line = [f'        "{node}": {{', f"            {start}", "        },"]
-        out += [line] if len(line) <= WIDTH else wrapped_line
+        out += broken(f'"{node}": {{{start}}},', "        ")
     for node, constant in c.graph.of(op.SelectConstant):
         if constant.learnable:
             table = c.names.derived(node, "ENERGIES")

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from etacec.codegen.breaking import WIDTH
 from etacec.coupling import Coupling
 from etacec.ir.nodes import Pool, Products
-
-WIDTH = 100
 
 
 def wrapped(items: Iterable[str], indent: str, prefix: str = "") -> list[str]:
