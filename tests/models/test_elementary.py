@@ -7,7 +7,7 @@ import pytest
 from etace.native import toolchain
 from etace.native.build import library
 from etacec.codegen.native.elementary import FORMATS, NAMES
-from etacec.codegen.native.program import head
+from etacec.codegen.native.heading import head
 from test_native import COMPILERS, FOUND, needs_compiler
 
 pytestmark = needs_compiler

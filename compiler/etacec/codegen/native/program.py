@@ -6,32 +6,30 @@ CPU the compiler compiles for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from etace import bonds, radial, tensor
+from etace import bonds, tensor
 from etace.inference.products import Products
 from etace.inference.shells import Radial as Curve
 from etace.inference.shells import Shell as Functions
 from etace.native import TILE, Part, Program
 from etace.repulsion import RATES, WEIGHTS, Zbl
 
-from etacec.codegen import expr
 from etacec.codegen.context import Context, plain
-from etacec.codegen.embeddings import upstream
-from etacec.codegen.native import committee, elementary, support
+from etacec.codegen.native import committee, support
 from etacec.codegen.native.cover import cover
 from etacec.codegen.native.distances import distances
 from etacec.codegen.native.edges import Edges
-from etacec.codegen.native.formula import number
 from etacec.codegen.native.gradients import backward
+from etacec.codegen.native.heading import constants, head
 from etacec.codegen.native.members import groups, members
-from etacec.codegen.native.one_hot import OneHot, one_hot
+from etacec.codegen.native.one_hot import OneHot
 from etacec.codegen.native.products import products
+from etacec.codegen.native.reading import Reader
 from etacec.codegen.native.sums import forward
-from etacec.codegen.native.terms import Curves, Energy, PairTerm, Shell
-from etacec.formula.nodes import Fn, Node, Op, Var, const, div, mul, neg, substitute
+from etacec.codegen.native.terms import Energy, PairTerm, Shell
+from etacec.formula.nodes import Fn, Node, Op, Var, const, div, mul, neg
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
 from etacec.model.elements import SYMBOLS
@@ -44,18 +42,17 @@ def generate(
     return _Writer(Context(graph, arrays, dtype), model, title).program()
 
 
-class _Writer:
+class _Writer(Reader):
     def __init__(self, c: Context, model: str, title: str):
-        self.c, self.title = c, title
-        self.node, self.total = next((n, o) for n, o in c.models if o.model == model)
-        self.tables: dict[str, np.ndarray] = {}  # by ordered pair
+        super().__init__(c, model)
+        self.title = title
         self.parts: list[Part] = []
         self.size = 0
 
     def program(self) -> Program:
         c, n = self.c, self.c.n
         terms = list(zip(self.total.factors, c.graph.inputs(self.node), strict=True))
-        readouts = [t for _, t in terms if self._is(t, "readout")]
+        readouts = [t for _, t in terms if self.is_(t, "readout")]
         bases = list(dict.fromkeys(c.graph.inputs(t)[0] for t in readouts))
         onebody = any(isinstance(c.graph.op(t), op.SelectConstant) for _, t in terms)
         self._part("one-body", n, "onebody" if onebody else "zeros")
@@ -64,8 +61,8 @@ class _Writer:
         place: list[int] = []  # in A, of each entry of all pools
         entries = 0
         for b in bases:
-            pools[b] = self._pool(b)
-            own = self._one_hot(b, pools[b])
+            pools[b] = self.pool(b)
+            own = self.one_hot(b, pools[b])
             shells.append(self._shell(b, pools[b], own, entries))
             place += [entries + k for k in (own.entries if own else range(pools[b].width))]
             entries += shells[-1].width * (n if own else 1)
@@ -74,14 +71,14 @@ class _Writer:
         coefficients, order = self.size, made.order
         if order:
             self._part("products of A", n * len(order), "monomials", order=tuple(order))
-        pairs = [self._pair(t) for _, t in terms if self._is(t, "pair")]
+        pairs = [self._pair(t) for _, t in terms if self.is_(t, "pair")]
         energies = [
             self._zbl(t, o, float(f)) for f, t in terms if isinstance(o := c.graph.op(t), op.Zbl)
         ]
         edges = Edges(shells, pairs, energies, n)
         stages = [distances(edges), forward(edges), backward(edges), committee.backward(edges)]
         if edges.shells or edges.along:
-            self._table("CUTOFFS", [b.rcut for b in c.bonds])
+            self.table("CUTOFFS", [b.rcut for b in c.bonds])
         else:
             self.tables["CUTOFFS"] = np.zeros(n * n)
         numbers = {
@@ -99,17 +96,13 @@ class _Writer:
             *members(made, edges),
             *(line for stage in stages for line in ("", *stage)),
         ]
-        tables = []
-        for name in dict.fromkeys(["CUTOFFS", *edges.tables]):
-            values = ", ".join(number(x) for x in self.tables[name])
-            tables.append(f"static const real {name}[] = {{{values}}};")
         text = "\n".join(
             [
                 f"// {plain(self.title)}: {plain(self.total.model)}, {c.dtype}.",
                 f"// {', '.join(c.graph.species)}; ordered pairs: centre * {n} + neighbour. Å, eV.",
                 head(c.dtype, "\n".join([*body])),
                 *(f"enum {{ {k} = {v} }};" for k, v in numbers.items()),
-                *tables,
+                *constants(edges.tables, self.tables),
                 *body,
                 support.TAIL,
             ]
@@ -122,71 +115,13 @@ class _Writer:
         self.size += size
         return start
 
-    def _is(self, term: str, kind: str) -> bool:
-        o = self.c.graph.op(term)
-        return isinstance(o, op.Readout) and o.kind == kind
-
-    def _radial(self, term: str) -> str:
-        found = upstream(self.c, term)
-        return next(n for n in found if isinstance(self.c.graph.op(n), op.SelectLinear))
-
-    # ------------------------------------------------------------ curves
-
-    def _curves(self, node: str, chebyshev: bool) -> Curves:
-        """chebyshev: in Chebyshev's polynomials, which cost least, whatever the spec says"""
-        c = self.c
-        up = [c.graph.op(x) for x in upstream(c, node)]
-        transform = next(o for o in up if isinstance(o, op.Transform))
-        envelope = next(o for o in up if isinstance(o, op.Envelope))
-        y = transform.curve.formula
-        if any(b.rin for b in c.bonds):
-            y = substitute(y, {"r": Fn("max", (Var("r"), Var("bond.rin")))})
-        e = substitute(envelope.curve.formula, {"y": y})
-        prefix = c.names[node].upper()
-        tables = expr.BondTables(c.bonds, lambda k: f"{prefix}_{k}")
-        y, e = tables.fold(y), tables.fold(e)
-        for name, _, values in tables.rows:
-            self.tables[name] = bonds.by_pair(values, c.n, "float64")
-        for name in tables.plain:
-            self._table(name, [getattr(b, name.removeprefix("BOND_").lower()) for b in c.bonds])
-        p = c.graph.input_op(node, op.PolynomialBasis).polynomials
-        if chebyshev:
-            first, steps = radial.recursion("chebyshev", p.count)
-        else:
-            first, steps = radial.recursion(p.kind, p.count, *map(float, p.parameters))
-        return Curves(y, e, first, tuple(steps))
-
-    def _table(self, name: str, values: Sequence[object]) -> None:
-        self.tables[name] = bonds.by_pair(tuple(float(v) for v in values), self.c.n, "float64")  # type: ignore[arg-type]
-
     # ------------------------------------------------------------ terms
-
-    def _pool(self, basis: str) -> tensor.Pool:
-        (products_node,) = self.c.graph.inputs(basis)
-        (pooled,) = self.c.graph.inputs(products_node)
-        o = self.c.graph.op(pooled)
-        assert isinstance(o, op.Pool)
-        return tensor.Pool(tuple(ch for ch, _ in o.factors), tuple(l for _, l in o.factors))
-
-    def _one_hot(self, basis: str, pool: tensor.Pool) -> OneHot | None:
-        """Of a basis whose radials are single polynomials of its own recursion."""
-        node = self._radial(basis)
-        o = self.c.select(node)
-        polynomials = self.c.graph.input_op(node, op.PolynomialBasis).polynomials
-        if o.weights.learnable or o.weights.init != "one_hot" or polynomials.kind == "bernstein":
-            return None
-        at = o.binders.index("n") if "n" in o.binders else 0
-        own = one_hot([o.channels[ch][at] for ch in pool.channels], pool.l, self.c.n)
-        return own if max(own.places) < polynomials.count else None  # channels beyond are 0
 
     def _shell(self, basis: str, pool: tensor.Pool, own: OneHot | None, start: int) -> Shell:
         c = self.c
-        node = self._radial(basis)
-        (products_node,) = c.graph.inputs(basis)
-        (pooled,) = c.graph.inputs(products_node)
-        angular = [c.graph.op(i) for i in c.graph.inputs(pooled)[1:]]
-        kind = angular[0].kind if angular and isinstance(angular[0], op.Harmonics) else "none"
-        curves, weights = self._curves(node, chebyshev=own is None), self.size
+        node = self.radial(basis)
+        kind = self.harmonics(basis)
+        curves, weights = self.curves(node, chebyshev=own is None), self.size
         if own is not None:
             return Shell(curves, own.l, kind, own.places, weights, start)
         self._part(basis, len(pool.l) * curves.count * c.n**2, "radial", rows=pool.channels)
@@ -211,7 +146,7 @@ class _Writer:
         return Products(shells, tables, c.dtype).polynomial.monomials
 
     def _pair(self, term: str) -> PairTerm:
-        curves = self._curves(self._radial(term), chebyshev=True)
+        curves = self.curves(self.radial(term), chebyshev=True)
         size = 2 * curves.count * self.c.n**2
         return PairTerm(curves, self._part(term, size, "pair"))
 
@@ -261,15 +196,3 @@ def _couplings(o: op.Products) -> tuple[tensor.Coupling, ...]:
             tensor.Coupling(found.pattern.ls, found.pattern.L, found.classes, C.tolist(), blocks)
         )
     return tuple(out)
-
-
-def head(dtype: str, body: str) -> str:
-    """What stands before the body: types, vectors and the functions of them that it reads."""
-    single = dtype == "float32"
-    text = (
-        support.HEAD.replace("@REAL@", "float" if single else "double")
-        .replace("@INT@", "int32_t" if single else "int64_t")
-        .replace("@SQRT@", "sqrtf" if single else "sqrt")
-    )
-    read = [name for name in elementary.NAMES if re.search(rf"\bvec_{name}\b", body)]
-    return text + elementary.functions(read, dtype)
