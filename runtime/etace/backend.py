@@ -1,17 +1,21 @@
-"""Which backend evaluates a model: the inference form in JAX, or a native kernel."""
+"""Which backend evaluates a model and makes its design rows: JAX, or native kernels."""
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 
 import jax
 
 from etace.inference.evaluator import Evaluator, available_cores
 from etace.inference.form import Inference
-from etace.native import Program, toolchain
+from etace.native import Program, RowProgram, toolchain
 from etace.native.build import BuildError
 from etace.native.evaluator import NativeEvaluator
 from etace.native.ffi import Call, call_of
+from etace.native.rows import RowKernel
+from etace.native.toolchain import Toolchain
+from etace.potential import Potential
 
 BACKENDS = ("jax", "native", "auto")
 
@@ -55,6 +59,28 @@ def choose_call(
         return None, f"jax ({error})"
 
 
+def choose_rows(
+    potential: Potential,
+    module: types.ModuleType,
+    kernel: Callable[[], RowProgram] | None,
+    backend: str,
+) -> RowKernel | None:
+    """What makes design rows; None: JAX. kernel: makes the program of the kernel that does
+
+    Raises BuildError: backend is native, and there can be none.
+    """
+    if backend == "jax":
+        return None
+    try:
+        found = _compiler(kernel)
+        assert kernel is not None
+        return RowKernel(kernel(), potential, module, found)
+    except BuildError as error:
+        if backend == "native":
+            raise BuildError(f"no native kernel: {error}") from None
+        return None
+
+
 def _native(
     inference: Inference,
     kernel: Callable[[], Program] | None,
@@ -63,6 +89,12 @@ def _native(
 ) -> NativeEvaluator:
     if splines is not None:
         raise BuildError("splines are JAX's")
+    found = _compiler(kernel)
+    assert kernel is not None
+    return NativeEvaluator(inference, kernel(), found, cores or available_cores())
+
+
+def _compiler(kernel: Callable[[], object] | None) -> Toolchain:
     if kernel is None:
         raise BuildError("this model was not made by the compiler")
     if jax.default_backend() != "cpu":
@@ -70,4 +102,4 @@ def _native(
     found = toolchain.find()
     if found is None:
         raise BuildError(toolchain.missing())
-    return NativeEvaluator(inference, kernel(), found, cores or available_cores())
+    return found

@@ -14,7 +14,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from etace.errors import ParameterError
 from etace.loading import load
-from etace.model import Model, Rows
+from etace.model import Model
+from etace.rows import HostRows
 
 
 class Calculator(AseCalculator):
@@ -178,7 +179,7 @@ class Stack(SumCalculator):
                 calculator.reset()
         self.atoms, self.results = None, {}  # results of the old parameters are no results
 
-    def energy_forces_virial_basis(self, atoms: Any) -> Rows:
+    def energy_forces_virial_basis(self, atoms: Any) -> HostRows:
         """energy: [P], forces: [N, 3, P], virial: [3, 3, P] of all models."""
         parts = [m.energy_forces_virial_basis(atoms) for m in self.models]
-        return Rows(*(np.concatenate([p[k] for p in parts], axis=-1) for k in range(3)))
+        return HostRows(*(np.concatenate([p[k] for p in parts], axis=-1) for k in range(3)))

@@ -88,6 +88,10 @@ def _basis(
     model: Model, group: list[Any], slots: list[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ends = np.cumsum([len(a) for a in group])
+    if model.row_kernel is not None:
+        found = [model.paired(a) for a in group]
+        B = np.asarray(model.row_kernel.site_basis(model.params, found), float)
+        return np.concatenate([s.species for s in found]), B, ends
     with host_precision(model.potential.dtype):
         size = atom_bucket(max(ATOMS, int(ends[-1])))
         graphs = [model.graph(a) for a in group]

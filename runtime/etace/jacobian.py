@@ -12,7 +12,7 @@ few entries; the dense blocks together are a third to a fifth of the whole matri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,15 +54,68 @@ class OrderJacobian:
 
 def jacobian(table: ProductTable) -> tuple[OrderJacobian, ...]:
     """The tables of all orders of a basis of L = 0, in the order of its functions."""
-    size = int(sum(2 * l + 1 for l in table.pool.l))
-    out: list[OrderJacobian] = []
+    size = table.pool.width
+    return tuple(_of_order(table, *own, size) for own in _orders(table))
+
+
+@dataclass(frozen=True)
+class SparseJacobian:
+    """dB/dA of all functions as the numbers of it that are not zero.
+
+    order: [functions]; function, entry: [numbers], where each stands; a number is a sum of C * products, in
+    sums[k] .. sums[k + 1] of product and C; factors: [products, degree], entries of A, or `width of A` for 1
+    """
+
+    order: np.ndarray
+    function: np.ndarray
+    entry: np.ndarray
+    sums: np.ndarray
+    product: np.ndarray
+    C: np.ndarray
+    factors: np.ndarray
+
+
+def sparse_jacobian(table: ProductTable) -> SparseJacobian:
+    """The same as `jacobian`, by functions and then entries of A."""
+    size = table.pool.width
+    degree = max(1, *(len(c.l) - 1 for c in table.couplings))
+    orders: list[np.ndarray] = []
+    flat: list[np.ndarray] = []
+    product: list[np.ndarray] = []
+    C: list[np.ndarray] = []
+    factors: list[np.ndarray] = []
+    for couplings, starts in _orders(table):
+        terms = [_terms(table, c, k) for c, k in zip(couplings, starts, strict=False)]
+        functions, places, remaining, own = (np.concatenate(x) for x in zip(*terms, strict=True))
+        products, which = np.unique(remaining, axis=0, return_inverse=True)
+        keys = np.stack([functions * size + places, which.reshape(-1)], axis=1)
+        pairs, same = np.unique(keys, axis=0, return_inverse=True)
+        C.append(np.bincount(same.reshape(-1), weights=own, minlength=len(pairs)))
+        flat.append(pairs[:, 0])
+        product.append(pairs[:, 1] + sum(len(f) for f in factors))
+        wider = [(0, 0), (0, degree - products.shape[1])]
+        factors.append(np.pad(products, wider, constant_values=size))
+        orders.append(np.full(starts[-1] - starts[0], len(couplings[0].l)))
+    numbers, counts = np.unique(np.concatenate(flat), return_counts=True)
+    return SparseJacobian(
+        np.concatenate(orders),
+        numbers // size,
+        numbers % size,
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.concatenate(product),
+        np.concatenate(C),
+        np.concatenate(factors),
+    )
+
+
+def _orders(table: ProductTable) -> Iterator[tuple[list[Coupling], np.ndarray]]:
+    """Couplings of one order after the other, and the first function of each, with the one behind the last."""
     start = 0
     for order in sorted({len(c.l) for c in table.couplings}):
         couplings = [c for c in table.couplings if len(c.l) == order]
         starts = start + np.cumsum([0, *(c.functions * len(c.blocks) for c in couplings)])
-        out.append(_of_order(table, couplings, starts, size))
+        yield couplings, starts
         start = int(starts[-1])
-    return tuple(out)
 
 
 def _of_order(

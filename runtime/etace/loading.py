@@ -112,7 +112,7 @@ def from_compilation(done: Any, model: str | None = None, seed: int = 0) -> Mode
     }
     return Model(
         potential, potential.init(seed), module, done.module, origin, dict(done.arrays),
-        kernel=partial(done.native, potential.name),
+        kernel=partial(done.native, potential.name), rows=partial(done.native_rows, potential.name),
     )  # fmt: skip
 
 

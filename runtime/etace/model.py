@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from etace import extrapolation
-from etace.backend import choose_call, choose_evaluator
+from etace.backend import choose_call, choose_evaluator, choose_rows
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.errors import EtaceError, ParameterError, RequestError
@@ -24,12 +24,14 @@ from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.evaluator import Evaluator, Members
 from etace.io.model_file import write_model
-from etace.native import Program
+from etace.native import Program, RowProgram
 from etace.native.evaluator import NativeEvaluator
 from etace.native.ffi import Call
 from etace.native.graph import NativeGraph
+from etace.native.rows import RowKernel
 from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
+from etace.rows import HostRows, Rows
 from etace.structure import Paired, paired
 
 FORMAT = 1  # of what `save` writes
@@ -44,14 +46,6 @@ class Result(NamedTuple):
     virial: np.ndarray
 
 
-class Rows(NamedTuple):
-    """Per linear parameter P: energy: [P], eV; forces: [N, 3, P], eV/Å; virial: [3, 3, P], eV."""
-
-    energy: np.ndarray
-    forces: np.ndarray
-    virial: np.ndarray
-
-
 class Model:
     """A potential with parameters and where it came from.
 
@@ -62,8 +56,8 @@ class Model:
     splines: knots of splined radials; default: exact radials
     backend: what evaluates it: jax, native (a C kernel, built when it is first needed), or auto (default):
         native where it can be built, else jax; `backend_in_use` says which, `backend_in_jax` the same
-        of `fast_graph`. Training, design rows and accelerators are always JAX's
-    kernel: makes the native kernel's program
+        of `fast_graph`. Training and accelerators are always JAX's
+    kernel: makes the native kernel's program; rows: that of its design rows
     card: what is known of how its parameters were found (`etace.report.card`); set anew, they have none
     """
 
@@ -80,6 +74,7 @@ class Model:
         card: Mapping[str, Any] | None = None,
         backend: str = "auto",
         kernel: Callable[[], Program] | None = None,
+        rows: Callable[[], RowProgram] | None = None,
     ):
         potential.check(params)
         self.potential = potential
@@ -95,13 +90,14 @@ class Model:
         self.card = card
         self.backend = backend
         self._kernel = kernel
+        self._row_program = rows
         self._committee: np.ndarray | None = None
         self._extrapolation: np.ndarray | None = None
         self._member_params: list[Any] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("backend", "cores", "splines"):  # what evaluates is chosen anew
-            for made in ("evaluator", "_chosen", "_call"):
+            for made in ("evaluator", "row_kernel", "_chosen", "_call"):
                 self.__dict__.pop(made, None)
         super().__setattr__(name, value)
 
@@ -143,6 +139,11 @@ class Model:
         return choose_evaluator(
             self.potential.inference, self._kernel, self.backend, self.cores, self.splines
         )
+
+    @cached_property
+    def row_kernel(self) -> RowKernel | None:
+        """What makes design rows of structures, by the backend; None: JAX. Raises BuildError: as `evaluator`."""
+        return choose_rows(self.potential, self.module, self._row_program, self.backend)
 
     def native_program(self) -> tuple[Program, np.ndarray]:
         """The native kernel's program, and its coefficients at the model's parameters."""
@@ -397,11 +398,16 @@ class Model:
         """[N, functions] of `Potential.site_basis`, as JAX arrays in the caller's mode of JAX."""
         return self._site_basis(self.params, graph)
 
-    def energy_forces_virial_basis(self, atoms: Any) -> Rows:
+    def energy_forces_virial_basis(self, atoms: Any) -> HostRows:
         """Derivatives of energy, forces and virial in the linear parameters."""
+        if self.row_kernel is not None:
+            own = self.row_kernel.rows(self.params, [self.paired(atoms)])
+            return HostRows(own.energy[0], own.forces, own.virial[0])
         with host_precision(self.potential.dtype):
             r = self.design_rows(self.graph(atoms))
-        return Rows(np.asarray(r.energy), np.asarray(r.forces)[: len(atoms)], np.asarray(r.virial))
+        return HostRows(
+            np.asarray(r.energy), np.asarray(r.forces)[: len(atoms)], np.asarray(r.virial)
+        )
 
     def design_rows(self, graph: AtomGraph) -> Rows:
         """The same of a graph, also of a batch, as JAX arrays in the caller's mode of JAX."""

@@ -44,6 +44,14 @@ class Rows(NamedTuple):
     virial: jax.Array
 
 
+class HostRows(NamedTuple):
+    """The same in numpy, eV and eV/Å."""
+
+    energy: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray
+
+
 class Sums(NamedTuple):
     """Rows in the making, also of one structure as of a batch.
 

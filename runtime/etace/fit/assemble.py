@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
+from etace.design import rows_and_fixed_part
 from etace.errors import StructureError
 from etace.fit.factors import Factor, Key, factor, merged
-from etace.graph import AtomGraph, atom_bucket, slot_bucket
+from etace.graph import atom_bucket, slot_bucket
 from etace.inference.form import VOIGT
 from etace.parallel import ordered
-from etace.precision import host_precision
 
 SMALLEST = 256  # atoms in a batch, at least
 TALL = 5  # rows of a task per column
@@ -71,15 +70,12 @@ class Plan:
 
 
 def plan(model: Any, targets: Sequence[Target]) -> Plan:
-    """Needs the lists of neighbours of all structures once, for their longest ones."""
+    """Where JAX makes the rows, by shapes: needs the lists of neighbours of all structures once, for their
+    longest ones."""
     columns = model.length_basis + 1
-    longest = []
-    for t in targets:
-        try:
-            pairs = model.paired(t.atoms).pairs
-        except StructureError as error:
-            raise StructureError(f"{t.source}: {error}") from None
-        longest.append(int(np.bincount(pairs.i, minlength=1).max()) if len(pairs.i) else 1)
+    longest = [1] * len(targets)
+    if model.row_kernel is None:
+        longest = [_longest(model, t) for t in targets]
     classes = _classes(longest, [len(t.atoms) for t in targets], columns)
     order = sorted(
         range(len(targets)),
@@ -111,6 +107,15 @@ def plan(model: Any, targets: Sequence[Target]) -> Plan:
     return Plan(made, atoms, STRUCTURES, real)
 
 
+def _longest(model: Any, t: Target) -> int:
+    """Neighbours of the atom that has most, at least 1."""
+    try:
+        i = model.paired(t.atoms).pairs.i
+    except StructureError as error:
+        raise StructureError(f"{t.source}: {error}") from None
+    return int(np.bincount(i).max()) if len(i) else 1
+
+
 def _classes(longest: Sequence[int], atoms: Sequence[int], columns: int) -> list[int]:
     """Slots for each structure: as many as the largest needs, or fewer where that saves more time
     than another shape takes to compile."""
@@ -132,14 +137,11 @@ def rows_of(
     y: labels less what no linear parameter changes. A virial has six rows: xx, yy, zz, yz, xz, xy.
     """
     chosen = [targets[k] for k in members]
-    with host_precision(model.potential.dtype):
-        graphs = [model.graph(t.atoms) for t in chosen]
-        batch = AtomGraph.batch(
-            graphs, capacity=(shape.atoms, slots), n_structures=shape.structures
-        )
-        found, fixed = model.rows_and_fixed_part(batch)
-        energy, forces, virial = (np.asarray(x) for x in found)
-        alone, rest = np.asarray(fixed.alone), jax.tree.map(np.asarray, fixed.bound)
+    found, fixed = rows_and_fixed_part(
+        model, [t.atoms for t in chosen], (shape.atoms, slots), shape.structures
+    )
+    energy, forces, virial = found
+    alone, rest = fixed
     start = 0
     for k, t in enumerate(chosen):
         n = len(t.atoms)

@@ -1,5 +1,5 @@
 """Native kernels: what the compiler writes in C, built, kept and called."""
 
-from etace.native.program import TILE, Part, Program
+from etace.native.program import TILE, Part, Program, RowProgram, RowTerm
 
-__all__ = ["TILE", "Part", "Program"]
+__all__ = ["TILE", "Part", "Program", "RowProgram", "RowTerm"]

@@ -12,12 +12,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from etace.native.arrays import aligned, at, whole
 from etace.native.build import library
 from etace.native.layout import FAR, Layout
 from etace.native.program import MemberCoefficients, Program
 from etace.native.toolchain import Toolchain
-
-ALIGNED = 64  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +68,7 @@ class Kernel:
         except IndexError:
             space = _Space(self, graph)
         x, cells = (np.ascontiguousarray(a, self.dtype) for a in (positions, cells))
-        self.c.etace_positions(*space.rows, _at(x), *space.images, _at(cells), space.X)
+        self.c.etace_positions(*space.rows, at(x), *space.images, at(cells), space.X)
         space.forces.fill(0)
         parts = itertools.count()
         committee = None
@@ -82,7 +81,7 @@ class Kernel:
             while (p := next(parts)) < graph.parts:
                 first, last = p * graph.each, min((p + 1) * graph.each, graph.blocks)
                 run(
-                    _n(first), _n(last), *space.graph, _at(coefficients), space.scratch(worker),
+                    whole(first), whole(last), *space.graph, at(coefficients), space.scratch(worker),
                     *space.results, *more,
                 )  # fmt: skip
 
@@ -97,7 +96,7 @@ class Kernel:
         each = () if committee is None else (committee.energies(), committee.forces())
         made = Sums(np.empty(n, real), np.empty((n, 3), real), np.empty((n, 6), real), *each)
         self.c.etace_results(
-            _n(0), _n(n), *space.sums, _at(made.energies), _at(made.forces), _at(made.virials)
+            whole(0), whole(n), *space.sums, at(made.energies), at(made.forces), at(made.virials)
         )
         spare.append(space)
         return made
@@ -109,25 +108,25 @@ class _Space:
     def __init__(self, kernel: Kernel, graph: Layout):
         rows, real = graph.rows_of_X, kernel.dtype
         self._real = real
-        self._size = int(kernel.c.etace_scratch(_n(graph.longest)))
+        self._size = int(kernel.c.etace_scratch(whole(graph.longest)))
         self._scratch: dict[int, np.ndarray] = {}
-        positions = _aligned((rows, 4), real)
+        positions = aligned((rows, 4), real)
         positions[len(graph.owner) :] = FAR
-        self.forces = _aligned((rows, 4), real)
-        out = _aligned((graph.blocks, 7, kernel.lanes), real)
+        self.forces = aligned((rows, 4), real)
+        out = aligned((graph.blocks, 7, kernel.lanes), real)
         self._held = (graph.owner, graph.shift, positions, out)  # as long as pointers to them
-        self.X = _at(positions)
-        self.rows = _n(0), _n(len(graph.owner))
-        self.images = _at(graph.owner), _at(graph.shift), _at(graph.structure)
+        self.X = at(positions)
+        self.rows = whole(0), whole(len(graph.owner))
+        self.images = at(graph.owner), at(graph.shift), at(graph.structure)
         lists = graph.species, graph.atom, graph.rows, graph.neighbour
-        self.graph = *map(_at, lists), self.X
-        self.results = _at(self.forces), _at(out)
-        self.sums = _n(graph.atoms), _at(graph.images), _at(graph.slot), *self.results
+        self.graph = *map(at, lists), self.X
+        self.results = at(self.forces), at(out)
+        self.sums = whole(graph.atoms), at(graph.images), at(graph.slot), *self.results
 
     def scratch(self, worker: int) -> ctypes.c_void_p:
         if worker not in self._scratch:
-            self._scratch[worker] = _aligned((self._size,), self._real)
-        return _at(self._scratch[worker])
+            self._scratch[worker] = aligned((self._size,), self._real)
+        return at(self._scratch[worker])
 
 
 class _Committee:
@@ -136,21 +135,23 @@ class _Committee:
     def __init__(self, kernel: Kernel, graph: Layout, members: MemberCoefficients, forces: bool):
         self._kernel, self._graph, self._members = kernel, graph, members
         real = kernel.dtype
-        self._energies = _aligned((graph.blocks, members.places, kernel.lanes), real)
+        self._energies = aligned((graph.blocks, members.places, kernel.lanes), real)
         self._forces = np.zeros((graph.rows_of_X, members.count, 3), real) if forces else None
-        self._size = int(kernel.c.etace_members_scratch(_n(graph.longest), _n(members.places)))
+        self._size = int(
+            kernel.c.etace_members_scratch(whole(graph.longest), whole(members.places))
+        )
         self._held: list[np.ndarray] = []
 
     def arguments(self) -> tuple[Any, ...]:
         """Of one worker."""
         space = None
         if self._forces is not None:
-            space = _aligned((self._size,), self._kernel.dtype)
+            space = aligned((self._size,), self._kernel.dtype)
             self._held.append(space)
         m = self._members
         return (
-            _n(m.places), _at(m.values), _at(self._energies), _n(m.count), _at(space),
-            _at(self._forces),
+            whole(m.places), at(m.values), at(self._energies), whole(m.count), at(space),
+            at(self._forces),
         )  # fmt: skip
 
     def energies(self) -> np.ndarray:
@@ -166,22 +167,6 @@ class _Committee:
         n = graph.atoms
         out = np.empty((count, n, 3), self._kernel.dtype)
         self._kernel.c.etace_member_forces(
-            _n(0), _n(n), _n(n), _at(graph.images), _n(count), _at(self._forces), _at(out)
+            whole(0), whole(n), whole(n), at(graph.images), whole(count), at(self._forces), at(out)
         )
         return out
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """An empty array whose first number stands at a multiple of 64 bytes."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.empty(size + ALIGNED, np.uint8)
-    start = -raw.ctypes.data % ALIGNED
-    return raw[start : start + size].view(dtype).reshape(shape)
-
-
-def _n(value: int) -> ctypes.c_int64:
-    return ctypes.c_int64(value)
-
-
-def _at(array: np.ndarray | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if array is None else array.ctypes.data)

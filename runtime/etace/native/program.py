@@ -61,6 +61,37 @@ class Program:
         return every.astype(self.dtype)
 
 
+@dataclass(frozen=True)
+class RowTerm:
+    """A term with linear parameters, as the kernel of rows has it.
+
+    block: of its parameters; piece: of the inference form, whose polynomials its radials are made of
+    weights: of its radials: a block of parameters if learnable, else a name in the module; None: one-hot
+    channels: of the radial, one a factor of the pool; width: entries of A that a neighbour adds to
+    parted: whether neighbours of every species have entries of their own
+    entries: where each entry of the pool stands
+    """
+
+    block: str
+    piece: str
+    weights: str | None
+    learnable: bool
+    channels: tuple[int, ...]
+    width: int
+    parted: bool
+    entries: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RowProgram:
+    """The kernel of a model's design rows. text: of one C file"""
+
+    text: str
+    dtype: str
+    species: tuple[str, ...]
+    terms: tuple[RowTerm, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class MemberCoefficients:
     """Coefficients of a committee. values: [tiles, size of a program, TILE], the last ones may be nobody's;

@@ -13,12 +13,13 @@ from etacec.codegen.native.formula import Duals, live, number
 from etacec.codegen.native.terms import Curves, Energy, PairTerm
 
 
-def distances(edges: Edges) -> list[str]:
-    """Geometry of every row, with what the spec's formulas make of it; energies of single edges."""
-    body = [
+def geometry(neighbour: str) -> list[str]:
+    """x, y, z: the unit vector to the atoms in row `neighbour` of X from `at`; r and `far`: their distance, r at
+    most rcut; `in` and `one`: whether they are nearer."""
+    return [
         "vec d[3];",
         "for (int l = 0; l < LANES; l++) {",
-        "    const real *const other = X + 4 * (ptrdiff_t)neighbour[k * LANES + l];",
+        f"    const real *const other = X + 4 * (ptrdiff_t){neighbour};",
         "    for (int c = 0; c < 3; c++)",
         "        if (l == 0) d[c] = all(other[c]);  // of no earlier value",
         "        else d[c][l] = other[c];",
@@ -30,18 +31,25 @@ def distances(edges: Edges) -> list[str]:
         "const vec r = choose(in, far, all(rcut)), inverse = N(1.0) / r;",
         "const vec x = choose(in, d[0] * inverse, all(N(1.0)));",
         "const vec y = one * d[1] * inverse, z = one * d[2] * inverse;",
+    ]
+
+
+def distances(edges: Edges) -> list[str]:
+    """Geometry of every row, with what the spec's formulas make of it; energies of single edges."""
+    body = [
+        *geometry("neighbour[k * LANES + l]"),
         "vec *const g = geometry + k * GEOMETRY;",
         "g[0] = x; g[1] = y; g[2] = z; g[3] = r;",
     ]
     duals = Duals()
     ends: list[str] = []
     for j, s in enumerate(edges.shells):
-        names = _scalars(duals, s.curves, f"s{j}")
+        names = scalars(duals, s.curves, f"s{j}")
         ends += names[1]
         at = 4 + edges.along + 4 * j
         ends.append(" ".join(f"g[{at + i}] = {n};" for i, n in enumerate(names[0])))
     for j, t in enumerate(edges.pairs):
-        ends += _scalars(duals, t.curves, f"p{j}")[1]
+        ends += scalars(duals, t.curves, f"p{j}")[1]
     formulas = duals.lines
     edges.read(duals.tables)
     if edges.along:
@@ -112,7 +120,7 @@ def _energy(edges: Edges, e: Energy, prefix: str) -> list[str]:
     ]
 
 
-def _scalars(duals: Duals, c: Curves, name: str) -> tuple[list[str], list[str]]:
+def scalars(duals: Duals, c: Curves, name: str) -> tuple[list[str], list[str]]:
     """y, dy/dr, e and de/dr, the last two 0 beyond the cutoff: their names, and statements that make
     them of the formulas."""
     found = duals.value(c.y), duals.slope(c.y), duals.value(c.e), duals.slope(c.e)

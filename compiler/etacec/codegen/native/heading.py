@@ -19,6 +19,8 @@ def head(dtype: str, body: str) -> str:
         .replace("@INT@", "int32_t" if single else "int64_t")
         .replace("@SQRT@", "sqrtf" if single else "sqrt")
     )
+    for bytes_ in (64, 32, 16):
+        text = text.replace(f"@{bytes_}@", str(bytes_ // (4 if single else 8)))
     read = [name for name in elementary.NAMES if re.search(rf"\bvec_{name}\b", body)]
     return text + elementary.functions(read, dtype)
 

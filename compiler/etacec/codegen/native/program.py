@@ -62,7 +62,7 @@ class _Writer(Reader):
         entries = 0
         for b in bases:
             pools[b] = self.pool(b)
-            own = self.one_hot(b, pools[b])
+            own = self.one_hot(self.radial(b), pools[b])
             shells.append(self._shell(b, pools[b], own, entries))
             place += [entries + k for k in (own.entries if own else range(pools[b].width))]
             entries += shells[-1].width * (n if own else 1)
@@ -104,6 +104,7 @@ class _Writer(Reader):
                 *(f"enum {{ {k} = {v} }};" for k, v in numbers.items()),
                 *constants(edges.tables, self.tables),
                 *body,
+                support.POSITIONS,
                 support.TAIL,
             ]
         )

@@ -73,9 +73,8 @@ class Reader:
         angular = [self.c.graph.op(i) for i in self.c.graph.inputs(pooled)[1:]]
         return angular[0].kind if angular and isinstance(angular[0], op.Harmonics) else "none"
 
-    def one_hot(self, basis: str, pool: tensor.Pool) -> OneHot | None:
-        """Of a basis whose radials are single polynomials of its own recursion."""
-        node = self.radial(basis)
+    def one_hot(self, node: str, pool: tensor.Pool) -> OneHot | None:
+        """Of a radial's channels, if they are single polynomials of its own recursion."""
         o = self.c.select(node)
         polynomials = self.c.graph.input_op(node, op.PolynomialBasis).polynomials
         if o.weights.learnable or o.weights.init != "one_hot" or polynomials.kind == "bernstein":

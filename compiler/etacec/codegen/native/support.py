@@ -16,11 +16,11 @@ typedef @INT@ whole;
 #define LOADED(x) __asm__("" : "+v"(x))
 #endif
 #if defined(__AVX512F__)
-#define LANES (64 / (int)sizeof(real))
+#define LANES @64@
 #elif defined(__AVX__)
-#define LANES (32 / (int)sizeof(real))
+#define LANES @32@
 #else
-#define LANES (16 / (int)sizeof(real))
+#define LANES @16@
 #endif
 #endif
 
@@ -62,6 +62,21 @@ MEMBERS = r"""
 // Of one of a committee's members, where they stand tile after tile: V[tiles][SIZE][TILE].
 static inline const real *coefficient(const real *V, int64_t m, int64_t k) {
     return V + (m / TILE * SIZE + k) * TILE + m % TILE;
+}
+"""
+
+POSITIONS = r"""
+// Rows first .. last - 1 of X: atoms, then their images. owner: of every row; shift: [rows][3]; which cell
+// [3][3] each row lies in: structure, or NULL for one cell.
+void etace_positions(int64_t first, int64_t last, const real *positions, const int32_t *owner,
+                     const int32_t *shift, const int32_t *structure, const real *cells, real *X) {
+    for (int64_t k = first; k < last; k++) {
+        const real *const x = positions + 3 * (ptrdiff_t)owner[k];
+        const real *const cell = cells + (structure ? 9 * (ptrdiff_t)structure[owner[k]] : 0);
+        for (int d = 0; d < 3; d++)
+            X[4 * k + d] = x[d] + N(shift[3 * k]) * cell[d] + N(shift[3 * k + 1]) * cell[3 + d] +
+                           N(shift[3 * k + 2]) * cell[6 + d];
+    }
 }
 """
 
@@ -203,19 +218,6 @@ void etace_committee(int64_t first, int64_t last, const int32_t *species, const 
         c.steep = c.force + 3 * M;
     }
     blocks(first, last, species, atom, rows, neighbour, X, v, scratch, F, out, c);
-}
-
-// Rows first .. last - 1 of X: atoms, then their images. owner: of every row; shift: [rows][3]; which cell
-// [3][3] each row lies in: structure, or NULL for one cell.
-void etace_positions(int64_t first, int64_t last, const real *positions, const int32_t *owner,
-                     const int32_t *shift, const int32_t *structure, const real *cells, real *X) {
-    for (int64_t k = first; k < last; k++) {
-        const real *const x = positions + 3 * (ptrdiff_t)owner[k];
-        const real *const cell = cells + (structure ? 9 * (ptrdiff_t)structure[owner[k]] : 0);
-        for (int d = 0; d < 3; d++)
-            X[4 * k + d] = x[d] + N(shift[3 * k]) * cell[d] + N(shift[3 * k + 1]) * cell[3 + d] +
-                           N(shift[3 * k + 2]) * cell[6 + d];
-    }
 }
 
 // Results of atoms first .. last - 1: forces from those of all their rows, energies and virials from the

@@ -1,0 +1,185 @@
+"""A model's design rows as a C kernel of its own: per term the radials and harmonics of one neighbour with their
+gradients; what is made of them is the same for every model (`c/rows.c`) and reads tables at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from etace import tensor
+from etace.native import RowProgram, RowTerm
+
+from etacec.codegen.context import Context, plain
+from etacec.codegen.native import support
+from etacec.codegen.native.curves import (
+    harmonic,
+    harmonics_of,
+    indent,
+    mixed,
+    recursion,
+    slope_of,
+    slopes,
+)
+from etacec.codegen.native.distances import geometry, scalars
+from etacec.codegen.native.formula import Duals, live, number
+from etacec.codegen.native.harmonics import gradient_of
+from etacec.codegen.native.heading import constants, head
+from etacec.codegen.native.reading import Reader
+from etacec.codegen.native.terms import Shell
+from etacec.codegen.native.texts import text_of
+from etacec.ir import nodes as op
+from etacec.ir.graph import ModelGraph
+
+
+def generate(
+    graph: ModelGraph, arrays: Mapping[str, np.ndarray], dtype: str, model: str, title: str
+) -> RowProgram:
+    """The rows of one model; the same input gives the same bytes. title: of the first line"""
+    return _Writer(Context(graph, arrays, dtype), model, title).program()
+
+
+class _Writer(Reader):
+    def __init__(self, c: Context, model: str, title: str):
+        super().__init__(c, model)
+        self.title = title
+        self.read: list[str] = []  # tables
+        self.size = 0  # weights of radials
+
+    def program(self) -> RowProgram:
+        c = self.c
+        terms: list[RowTerm] = []
+        body: list[str] = []
+        for node in c.graph.inputs(self.node):
+            o = c.graph.op(node)
+            if isinstance(o, op.Readout) and o.weights.learnable:
+                shell, term = self._term(node, o)
+                body += _edge(len(terms), shell, self.read)
+                terms.append(term)
+        if terms:
+            self.table("CUTOFFS", [b.rcut for b in c.bonds])
+        else:
+            self.tables["CUTOFFS"] = np.zeros(c.n**2)
+        calls = [
+            f"edge{k}(pair, neighbour, X, at, v, phi, D, vector, in);" for k in range(len(terms))
+        ]
+        body += [
+            "static void edge(int t, int pair, const int32_t *neighbour, const real *X, const vec *at,",
+            "                 const real *v, vec *phi, vec *D, vec *vector, mask *in) {",
+            *(f"    {'else ' if k else ''}if (t == {k}) {call}" for k, call in enumerate(calls)),
+            "}",
+            "",
+        ]
+        text = [
+            f"// {plain(self.title)}: rows of {plain(self.total.model)}, {c.dtype}.",
+            f"// {', '.join(c.graph.species)}; ordered pairs: centre * {c.n} + neighbour. Å, eV.",
+            head(c.dtype, "\n".join(body)),
+            f"enum {{ SPECIES = {c.n} }};",
+            *constants(self.read, self.tables),
+            "",
+            *body,
+            support.POSITIONS,
+            "",
+            text_of("rows.c"),
+        ]
+        return RowProgram("\n".join(text), c.dtype, c.graph.species, tuple(terms))
+
+    def _term(self, node: str, o: op.Readout) -> tuple[Shell, RowTerm]:
+        c = self.c
+        if o.kind == "pair":
+            radial = self.radial(node)
+            channels = len(c.select(radial).channels)
+            pool, kind, key = tensor.Pool(tuple(range(channels)), (0,) * channels), "none", node
+        else:
+            (key,) = c.graph.inputs(node)
+            radial, pool, kind = self.radial(key), self.pool(key), self.harmonics(key)
+        own = self.one_hot(radial, pool)
+        curves = self.curves(radial, chebyshev=own is None)
+        shell = Shell(curves, pool.l, kind, None, self.size, 0)
+        if own:
+            shell = replace(shell, l=own.l, places=own.places)
+        entries = own.entries if own else tuple(range(pool.width))
+        weights = c.select(radial).weights
+        term = RowTerm(
+            block=node,
+            piece=key,
+            weights=None if own else self._weights(radial),
+            learnable=weights.learnable,
+            channels=pool.channels,
+            width=shell.width,
+            parted=own is not None and c.n > 1,
+            entries=entries,
+        )
+        if own is None:
+            self.size += len(pool.l) * curves.count * c.n**2
+        return shell, term
+
+    def _weights(self, radial: str) -> str:
+        """A block of parameters, or a name in the generated module."""
+        if self.c.select(radial).weights.learnable:
+            return radial
+        return self.c.names.derived(radial, "WEIGHTS")
+
+
+def _edge(k: int, s: Shell, read: list[str]) -> list[str]:
+    """phi of one neighbour, and D: their gradients with the sign of forces."""
+    duals = Duals()
+    _, made = scalars(duals, s.curves, "s")
+    read += [t for t in duals.tables if t not in read]
+    radials = [f"R{f}" if s.places is None else f"f{s.places[f]}" for f in range(len(s.l))]
+    names = [f"s{r}" for r in radials]
+    across = s.lmax > 0 and s.harmonics != "none"
+    body = [
+        *geometry("neighbour[l]"),
+        "*within = in;",
+        "const vec xyz[] = {x, y, z};",
+        "for (int c = 0; c < 3; c++) vector[c] = one * r * xyz[c];",
+        *duals.lines,
+        *made,
+        *recursion(s.curves, "s", "se"),
+        *slopes(s.curves, "s"),
+        *(line for what in "fd" for line in mixed(s, "s", what, list(dict.fromkeys(radials)))),
+        *harmonics_of(s, "Y"),
+        f"const vec R[] = {{{', '.join(names)}}};",
+        f"const vec S[] = {{{', '.join(map(slope_of, names))}}};  // slopes of R",
+        f"vec Y[{(s.lmax + 1) ** 2}];",
+        *(f"Y[{h}] = all({harmonic(s, 'Y', h)});" for h in s.harmonics_read),
+    ]
+    if across:
+        body.append(f"vec U[{(s.lmax + 1) ** 2}][3];  // gradients of Y")
+        body += [line for h in s.harmonics_read for line in _gradient(s, h)]
+    for l in sorted(set(s.l)):
+        own, m = s.factors(l), 2 * l + 1
+        more = f" + R[f] * U[{l * l} + i][c]" if across and l else ""
+        body += [
+            f"for (int f = {own[0]}; f <= {own[-1]}; f++)  // l = {l}",
+            f"    for (int i = 0; i < {m}; i++) {{",
+            f"        const int e = {s.entry(own[0])} + (f - {own[0]}) * {m} + i;",
+            f"        phi[e] = R[f] * Y[{l * l} + i];",
+            f"        const vec along = S[f] * Y[{l * l} + i];",
+            f"        for (int c = 0; c < 3; c++) D[6 * e + c] = -(along * xyz[c]{more});",
+            "    }",
+        ]
+    return [
+        f"static NOINLINE void edge{k}(int pair, const int32_t *restrict neighbour,",
+        "                           const real *restrict X, const vec *at, const real *restrict v,",
+        "                           vec *restrict phi, vec *restrict D, vec *vector, mask *within) {",
+        "    (void)v;",
+        "    const real rcut = CUTOFFS[pair];",
+        *indent(live(body)),
+        "}",
+        "",
+    ]
+
+
+def _gradient(s: Shell, h: int) -> list[str]:
+    found = [text or number(0) for text in gradient_of("Y", h, s.lmax)]
+    if s.harmonics == "solid":
+        return [f"U[{h}][{c}] = all({text});" for c, text in enumerate(found)]
+    gx, gy, gz = (f"all({text})" for text in found)
+    return [
+        f"{{ const vec gx = {gx}, gy = {gy}, gz = {gz}, a = x * gx + y * gy + z * gz;",
+        f"  U[{h}][0] = inverse * (gx - a * x); U[{h}][1] = inverse * (gy - a * y);",
+        f"  U[{h}][2] = inverse * (gz - a * z); }}",
+    ]
