@@ -58,6 +58,8 @@ atoms.rattle(0.1, seed=1)
 frames = [*(atoms[:n] for n in (1, 2, 3, 4, 5, 7, 8, 9)), atoms]
 results = [*model.evaluate_batch(frames), *map(model.evaluate, frames), model.evaluate(atoms * 2)]
 model.set_committee(np.random.default_rng(0).normal(size=(6, model.length_basis)))
+for atoms_ in frames:
+    model.energy_forces_virial_basis(atoms_)
 for forces in (False, True):
     results += model.committee_many([*frames, atoms * 2], forces=forces)
 print(model.backend_in_use, len(results))

@@ -68,11 +68,12 @@ class RowKernel:
         potential: Potential,
         module: types.ModuleType,
         toolchain: Toolchain,
+        *flags: str,
     ):
         self.program, self.potential, self.toolchain = program, potential, toolchain
         self._module = module
         self.dtype = np.dtype(program.dtype)
-        self.c = library(program.text, toolchain, what="the kernel of rows")
+        self.c = library(program.text, toolchain, *flags, what="the kernel of rows")
         self.c.etace_rows_scratch.restype = ctypes.c_int64
         self.lanes = int(self.c.etace_lanes())
         linear = {t.block: t for t in potential.terms if isinstance(t, Linear) and t.learnable}
