@@ -64,21 +64,22 @@ def choose_rows(
     module: types.ModuleType,
     kernel: Callable[[], RowProgram] | None,
     backend: str,
-) -> RowKernel | None:
-    """What makes design rows; None: JAX. kernel: makes the program of the kernel that does
+) -> tuple[RowKernel | None, str]:
+    """(what makes design rows, or None for JAX; what is in use and why). kernel: makes its program
 
     Raises BuildError: backend is native, and there can be none.
     """
     if backend == "jax":
-        return None
+        return None, "jax"
     try:
         found = _compiler(kernel)
         assert kernel is not None
-        return RowKernel(kernel(), potential, module, found)
+        made = RowKernel(kernel(), potential, module, found)
+        return made, made.name
     except BuildError as error:
         if backend == "native":
-            raise BuildError(f"no native kernel: {error}") from None
-        return None
+            raise BuildError(f"no native kernel of rows: {error}") from None
+        return None, f"jax ({error})"
 
 
 def _native(

@@ -97,7 +97,7 @@ class Model:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("backend", "cores", "splines"):  # what evaluates is chosen anew
-            for made in ("evaluator", "row_kernel", "_chosen", "_call"):
+            for made in ("evaluator", "_chosen_rows", "_chosen", "_call"):
                 self.__dict__.pop(made, None)
         super().__setattr__(name, value)
 
@@ -140,9 +140,18 @@ class Model:
             self.potential.inference, self._kernel, self.backend, self.cores, self.splines
         )
 
-    @cached_property
+    @property
     def row_kernel(self) -> RowKernel | None:
         """What makes design rows of structures, by the backend; None: JAX. Raises BuildError: as `evaluator`."""
+        return self._chosen_rows[0]
+
+    @property
+    def rows_in_use(self) -> str:
+        """As `backend_in_use`, of design rows."""
+        return self._chosen_rows[1]
+
+    @cached_property
+    def _chosen_rows(self) -> tuple[RowKernel | None, str]:
         return choose_rows(self.potential, self.module, self._row_program, self.backend)
 
     def native_program(self) -> tuple[Program, np.ndarray]:

@@ -166,12 +166,11 @@ def test_a_batch_has_the_results_of_its_structures():
         start = stop
 
 
-@pytest.mark.parametrize(
-    "batch", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["single", "batch"]
-)
-def test_it_can_be_differentiated_in_positions_cell_and_parameters(batch):
+@pytest.mark.parametrize("batch", [False, True], ids=["single", "batch"])
+@pytest.mark.parametrize("name", some(["scratch", "bonds"], ["scratch"]))
+def test_it_can_be_differentiated_in_positions_cell_and_parameters(name, batch):
     """Against the same derivatives of the training form, first and second."""
-    c = case("bonds")
+    c = case(name)
     p, params = c.potential, c.params
     structures = [crystal(c, seed=k) for k in range(2 if batch else 1)]
     graph = c.blocks(*structures, batch=batch)
@@ -190,7 +189,9 @@ def test_it_can_be_differentiated_in_positions_cell_and_parameters(batch):
         assert np.allclose(mine, theirs, rtol=0, atol=1e-10 * float(np.abs(theirs).max() + 1))
     step = jnp.asarray(rng.normal(size=x0.shape))
     hvp = [
-        jax.jvp(lambda x, f=f: jax.grad(f, argnums=1)(params, x, cell0), (x0,), (step,))[1]
+        jax.jit(jax.jvp, static_argnums=0)(
+            lambda x, f=f: jax.grad(f, argnums=1)(params, x, cell0), (x0,), (step,)
+        )[1]
         for f in (fast, slow)
     ]
     assert np.allclose(*hvp, rtol=0, atol=1e-9 * float(jnp.abs(hvp[1]).max()))

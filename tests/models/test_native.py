@@ -238,7 +238,7 @@ def test_members_with_radials_of_their_own_are_evaluated_one_by_one(forces):
 
 @needs_compiler
 def test_batches_calculators_and_committees():
-    native, jax_ = loaded("si_o/si_o"), loaded("si_o/si_o", backend="jax")
+    native, jax_ = loaded("scalar/scalar"), loaded("scalar/scalar", backend="jax")
     frames = [crystal(native.species, seed=k, n=1 + k % 2) for k in range(5)]
     frames += [Atoms("O"), Atoms("Si2", [[0, 0, 0], [0, 0, 9.0]])]
     for a, b in zip(native.evaluate_batch(frames), jax_.evaluate_batch(frames), strict=True):

@@ -58,10 +58,16 @@ def second(f):
     return jax.grad(lambda A, w: jnp.sum(jax.grad(f)(A, w) ** 2), argnums=(0, 1))
 
 
-@pytest.mark.parametrize("repeat", [(3, 3, 1), pytest.param((3, 4, 1), marks=pytest.mark.slow)])
-def test_blocks_of_atoms_change_nothing_also_in_second_derivatives(repeat):
+@pytest.mark.parametrize(
+    ("name", "repeat"),
+    [
+        ("scratch", (3, 3, 1)),
+        *(pytest.param("bonds", n, marks=pytest.mark.slow) for n in ((3, 3, 1), (3, 4, 1))),
+    ],
+)
+def test_blocks_of_atoms_change_nothing_also_in_second_derivatives(name, repeat):
     """72 and 96 atoms: more than one block, full ones and not."""
-    model = case("bonds")
+    model = case(name)
     atoms = crystal(model).repeat(repeat)
     graph = model.graph(atoms, pad=False)
     p = model.potential
@@ -90,7 +96,8 @@ def test_many_sets_of_parameters_can_be_evaluated_at_once():
     model = case("bonds")
     graph = model.graph(crystal(model))
     two = jax.tree.map(lambda a: jnp.stack([a, 2 * a]), dict(model.params))
-    got = jax.vmap(lambda q: model.potential.energy_forces_virial(q, graph).forces)(two)
+    forces = lambda q: model.potential.energy_forces_virial(q, graph).forces  # noqa: E731
+    got = jax.jit(jax.vmap(forces))(two)
     assert np.allclose(got[0], model.evaluate(model.params, graph).forces, rtol=0, atol=1e-11 * 10)
 
 

@@ -262,7 +262,7 @@ def test_all_of_it_can_be_differentiated_by_jax(name):
     hvp = jax.jvp(lambda x: gx(model.params, x), (x0,), (step,))[1]
     numeric = (gx(model.params, x0 + 1e-5 * step) - gx(model.params, x0 - 1e-5 * step)) / 2e-5
     assert np.allclose(hvp, numeric, rtol=1e-5, atol=1e-5 * float(jnp.abs(hvp).max()))
-    gp = jax.grad(energy)(model.params, x0)
+    gp = jax.jit(jax.grad(energy))(model.params, x0)
     for block, arrays in model.params.items():
         for key, array in arrays.items():
             d = rng.normal(size=array.shape)

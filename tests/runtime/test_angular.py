@@ -103,7 +103,7 @@ def test_gradients_are_the_derivatives_also_at_the_origin(kind):
     gradients = {"solid": solid_gradients, "spherical": spherical_gradients}[kind]
     r = np.concatenate([1.7 * directions(), np.zeros((1, 3))])
     Y, dY = gradients(r, 7)
-    expected = jax.vmap(jax.jacfwd(lambda x: values(x, 7)))(jnp.asarray(r))
+    expected = jax.jit(jax.vmap(jax.jacfwd(lambda x: values(x, 7))))(jnp.asarray(r))
     np.testing.assert_allclose(Y, values(r, 7), rtol=1e-14, atol=1e-14)
     scale = np.abs(expected).max()
     np.testing.assert_allclose(dY, np.swapaxes(expected, 1, 2), rtol=0, atol=1e-13 * scale)

@@ -35,6 +35,12 @@ Define = Annotated[
     typer.Option("-D", metavar="NAME=VALUE", help="Set a `param` of the file; may be given again."),
 ]
 DTypeOption = Annotated[str, typer.Option("--dtype", help="float64 or float32.")]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend", help="jax; native: C kernels; auto: native where they can be built, else jax."
+    ),
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="NAME", help="Which model of the file.")
 ]

@@ -10,6 +10,7 @@ import typer
 
 from etacec.cli.common import (
     AnyPath,
+    BackendOption,
     Define,
     ModelOption,
     console,
@@ -52,6 +53,7 @@ def command(
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
     ] = None,
+    backend: BackendOption = "auto",
     energy_key: Annotated[str | None, key("energy")] = None,
     forces_key: Annotated[str | None, key("forces")] = None,
     virial_key: Annotated[str | None, key("virial")] = None,
@@ -83,6 +85,7 @@ def command(
             matplotlib()  # to say so now if it is missing, not after the work
         loaded = load(
             path, model, params=params, overrides=overrides(define), cores=cores,
+            backend=backend,
         )  # fmt: skip
         if extrapolation:
             loaded.extrapolation_grades([])  # to say so now that it has none

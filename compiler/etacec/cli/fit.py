@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from etacec.cli.common import (
+    BackendOption,
     Define,
     ModelOption,
     console,
@@ -121,6 +122,7 @@ def command(
         str | None,
         typer.Option(metavar="ADDRESS", help="Make the rows on a Dask cluster: tcp://HOST:8786."),
     ] = None,
+    backend: BackendOption = "auto",
     report: Annotated[bool, typer.Option(help="Write an HTML report.")] = True,
     energy_key: Annotated[str | None, key("energy")] = None,
     forces_key: Annotated[str | None, key("forces")] = None,
@@ -160,7 +162,7 @@ def command(
         if report and find_spec("matplotlib") is None:
             report = False
             typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
-        _fit(settings, cores, scheduler, report, begun)
+        _fit(settings, (cores, scheduler, backend), report, begun)
 
 
 @contextmanager
@@ -175,7 +177,7 @@ def _failures() -> Iterator[None]:
 
 def _given(context: typer.Context) -> list[str]:
     """Options on the command line that a settings file has itself."""
-    free = {"spec", "cores", "scheduler", "report"}
+    free = {"spec", "cores", "scheduler", "backend", "report"}
     found = {p: context.get_parameter_source(p) for p in context.params if p not in free}
     return [
         f"--{p.replace('_', '-')}"
@@ -230,7 +232,7 @@ def _written(path: Path, text: str) -> Iterator[None]:
 
 
 def _fit(
-    settings: Any, cores: int | None, scheduler: str | None, report: bool, begun: float
+    settings: Any, how: tuple[int | None, str | None, str], report: bool, begun: float
 ) -> None:
     from etace.fit.job import run
     from etace.fit.output import write_outcome
@@ -251,7 +253,7 @@ def _fit(
             _bar() as (bar, say),
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
-            outcome = run(settings, progress, cores, scheduler)
+            outcome = run(settings, progress, *how)
             files = list(write_outcome(outcome, settings, progress, begun, report, words))
             took = time.perf_counter() - begun
         sets = {"train": outcome.train, "test": outcome.test}

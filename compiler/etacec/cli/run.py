@@ -14,6 +14,7 @@ import typer
 
 from etacec.cli.common import (
     AnyPath,
+    BackendOption,
     Define,
     DTypeOption,
     ModelOption,
@@ -61,10 +62,7 @@ def command(
         bool,
         typer.Option("--extrapolation", help="How far every atom is from the fit's training data."),
     ] = False,
-    backend: Annotated[
-        str,
-        typer.Option(help="jax; native: a C kernel; auto: native where it can be built, else jax."),
-    ] = "auto",
+    backend: BackendOption = "auto",
     define: Define = None,
 ) -> None:
     """Evaluate a model on structures: a table, and a file with -o."""

@@ -73,10 +73,10 @@ def plan(model: Any, targets: Sequence[Target]) -> Plan:
     """Where JAX makes the rows, by shapes: needs the lists of neighbours of all structures once, for their
     longest ones."""
     columns = model.length_basis + 1
-    longest = [1] * len(targets)
+    classes = [0] * len(targets)
     if model.row_kernel is None:
         longest = [_longest(model, t) for t in targets]
-    classes = _classes(longest, [len(t.atoms) for t in targets], columns)
+        classes = _classes(longest, [len(t.atoms) for t in targets], columns)
     order = sorted(
         range(len(targets)),
         key=lambda k: (targets[k].split, targets[k].group, classes[k], -len(targets[k].atoms), k),
@@ -137,9 +137,13 @@ def rows_of(
     y: labels less what no linear parameter changes. A virial has six rows: xx, yy, zz, yz, xz, xy.
     """
     chosen = [targets[k] for k in members]
-    found, fixed = rows_and_fixed_part(
-        model, [t.atoms for t in chosen], (shape.atoms, slots), shape.structures
-    )
+    sizes = (shape.atoms, slots), shape.structures
+    try:
+        found, fixed = rows_and_fixed_part(model, [t.atoms for t in chosen], *sizes)
+    except StructureError:
+        for t in chosen:
+            _longest(model, t)  # says of which it is
+        raise
     energy, forces, virial = found
     alone, rest = fixed
     start = 0

@@ -69,10 +69,12 @@ def run(
     progress: Progress,
     cores: int | None = None,
     scheduler: str | None = None,
+    backend: str = "auto",
 ) -> Outcome:
     """Fit as the settings say; nothing is written but a checkpoint while rows are made.
 
     scheduler: address of a Dask scheduler whose workers make the rows
+    backend: what makes rows and predictions, as of `etace.load`
 
     Raises EtaceError in words; KeyboardInterrupt leaves the checkpoint, and the same settings go on.
     """
@@ -84,9 +86,12 @@ def run(
             f"solver {settings.solver} gives no posterior to draw a committee from: take blr or ard"
         )
     model = load(
-        settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores
-    )
+        settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores,
+        backend=backend,
+    )  # fmt: skip
     progress.done("compile the spec", f"{model!r}")
+    progress.note(f"design rows: {model.rows_in_use}")
+    progress.done("kernel of rows", model.rows_in_use)
     train, test, suspicious = _data(model, settings, progress)
     seen = _distances(model, train)
     if test:

@@ -76,6 +76,9 @@ class RowKernel:
         self.c = library(program.text, toolchain, *flags, what="the kernel of rows")
         self.c.etace_rows_scratch.restype = ctypes.c_int64
         self.lanes = int(self.c.etace_lanes())
+        self.name = f"native, {self.lanes} lanes, {toolchain.name}"
+        if self.c.unkept:
+            self.name += f"; compiled anew: {self.c.unkept}"
         linear = {t.block: t for t in potential.terms if isinstance(t, Linear) and t.learnable}
         self._tables = {
             t.block: _table(t, linear[t.block], len(program.species), self.dtype)
