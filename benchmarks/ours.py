@@ -8,7 +8,7 @@ calculator  a step of MD through ASE: atoms move by 0.001 Å, the list is kept w
 training    the differentiable form, all parameters live: energy, forces, virial; list given
 energy, forces    of that form: energy alone; energy and forces
 gradient    of that form: a loss of energy and forces, differentiated in every parameter
-rows        design rows of energy, forces and virial, list made every time
+rows, native rows    design rows of energy, forces and virial, list made every time
 md, npt, dataset, batch    many structures in a row: for the number of compilations
 """
 
@@ -168,6 +168,7 @@ VARIANTS: dict[str, Callable[[etace.Model, Any], Run]] = {
     "forces": _live(_forces),
     "gradient": _live(_gradient),
     "rows": rows,
+    "native rows": rows,
     "md": _walk("md"),
     "npt": _walk("npt"),
     "dataset": _walk("dataset"),

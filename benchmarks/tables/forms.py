@@ -13,10 +13,22 @@ from benchmarks.workers import Worker
 def rows(session: Session) -> Table:
     """Design rows of energy, forces and virial; order 3, levels 14, 16 and 20."""
     cases = [Case((3, 3, 3), level=level) for level in (14, 16, 20)]
-    found = session.compare(cases, [Contestant("design rows", "ours", "rows")])
+    contestants = [
+        Contestant("design rows, native", "ours", "native rows"),
+        Contestant("design rows, JAX", "ours", "rows"),
+    ]
+    found = session.compare(cases, contestants)
     for row in found:
         row["s per 1000 atoms"] = row["µs/atom"] / 1000
-    columns = ("who", "atoms", "functions", "neighbours", "s per 1000 atoms", "first call, s")
+    columns = (
+        "who",
+        "atoms",
+        "functions",
+        "neighbours",
+        "s per 1000 atoms",
+        "ratio",
+        "first call, s",
+    )
     notes = ("One core; neighbour list made every time; functions: pair included.",)
     return Table("rows", "Design rows, linear Si, order 3", columns, found, notes)
 

@@ -26,7 +26,7 @@ def md(session: Session) -> Table:
 
 def nve(session: Session) -> Table:
     """A long run of 4,096 atoms on all cores, and the beginning of the same by JAX."""
-    rows = [_nve(cores_here(), n, 8, who) for n, who in ((100_000, "native"), (2_000, "jax"))]
+    rows = [_nve(cores_here(), n, 8, who) for n, who in ((100_000, "native"), (4_000, "jax"))]
     return Table("nve", "NVE of 4,096 Si atoms, 1 fs", COLUMNS, rows, NOTES)
 
 

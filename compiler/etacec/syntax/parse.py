@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
+from etace.io.cache import code_folder
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
@@ -40,7 +41,15 @@ def parser() -> Lark:
         propagate_positions=True,
         maybe_placeholders=True,
         postlex=Newlines(),
+        cache=_kept(),
     )
+
+
+def _kept() -> str | bool:
+    """Where Lark keeps the analysed grammar, which takes it half a second; as it is unpickled, only in a folder
+    that nobody else can write to."""
+    folder = code_folder("grammar")
+    return str(folder.path / "etace.lark") if folder.path and folder.writable else False
 
 
 def parse(text: str, name: str) -> ast.File:
