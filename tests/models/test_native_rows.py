@@ -8,13 +8,14 @@ from cases import some
 from etace import design
 from etace.fit.assemble import Target, plan, rows_of
 from etace.graph import AtomGraph
+from etace.native import toolchain
 from etace.native.build import BuildError
 from etace.native.rows import RowKernel
-from test_native import ALL, BIG, FLAGS, FOUND, cache, crystal, loaded, needs_compiler  # noqa: F401
+from test_native import ALL, BIG, COMPILERS, FLAGS, FOUND, cache, crystal, loaded, needs_compiler  # noqa: F401
 from test_rows import compare
 
 pytestmark = pytest.mark.usefixtures("x64")
-SLOW = ("zbl/m", "si_o/si_o", "preset/preset")
+SLOW = ("zbl/m", "si_o/si_o", "preset/si_o")
 
 
 def structures(species):
@@ -68,6 +69,18 @@ def test_lanes_change_nothing(name, flags):
         frames = [whole[:n], whole]
         rows, _ = by_jax(model, frames)
         close(kernel.rows(model.params, [model.paired(a) for a in frames]), rows)
+
+
+@pytest.mark.parametrize("command", COMPILERS, ids=("gcc", "clang", "ziglang"))
+def test_any_compiler_does(command, monkeypatch):
+    monkeypatch.setenv(toolchain.VARIABLE, command)
+    if toolchain.find() is None:
+        pytest.skip(f"`{command}` does not work here")
+    model = loaded("scalar/scalar")
+    frames = structures(model.species)
+    found = model.row_kernel.rows(model.params, [model.paired(a) for a in frames])
+    close(found, by_jax(model, frames)[0])
+    assert toolchain.find().name in model.rows_in_use
 
 
 @needs_compiler
