@@ -67,7 +67,7 @@ class RowTerm:
 
     block: of its parameters; piece: of the inference form, whose polynomials its radials are made of
     weights: of its radials: a block of parameters if learnable, else a name in the module; None: one-hot
-    channels: of the radial, one a factor of the pool; width: entries of A that a neighbour adds to
+    channels: of the radial that are read; width: entries of A that a neighbour adds to
     parted: whether neighbours of every species have entries of their own
     entries: where each entry of the pool stands
     """

@@ -5,7 +5,6 @@ gradients; what is made of them is the same for every model (`c/rows.c`) and rea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from etace import tensor
@@ -13,15 +12,7 @@ from etace.native import RowProgram, RowTerm
 
 from etacec.codegen.context import Context, plain
 from etacec.codegen.native import support
-from etacec.codegen.native.curves import (
-    harmonic,
-    harmonics_of,
-    indent,
-    mixed,
-    recursion,
-    slope_of,
-    slopes,
-)
+from etacec.codegen.native.curves import harmonic, harmonics_of, indent, recursion, slopes, table
 from etacec.codegen.native.distances import geometry, scalars
 from etacec.codegen.native.formula import Duals, live, number
 from etacec.codegen.native.harmonics import gradient_of
@@ -55,7 +46,7 @@ class _Writer(Reader):
             o = c.graph.op(node)
             if isinstance(o, op.Readout) and o.weights.learnable:
                 shell, term = self._term(node, o)
-                body += _edge(len(terms), shell, self.read)
+                body += _edge(len(terms), shell, len(term.channels), self.read)
                 terms.append(term)
         if terms:
             self.table("CUTOFFS", [b.rcut for b in c.bonds])
@@ -89,30 +80,33 @@ class _Writer(Reader):
         c = self.c
         if o.kind == "pair":
             radial = self.radial(node)
-            channels = len(c.select(radial).channels)
-            pool, kind, key = tensor.Pool(tuple(range(channels)), (0,) * channels), "none", node
+            count = len(c.select(radial).channels)
+            pool, kind, key = tensor.Pool(tuple(range(count)), (0,) * count), "none", node
         else:
             (key,) = c.graph.inputs(node)
             radial, pool, kind = self.radial(key), self.pool(key), self.harmonics(key)
         own = self.one_hot(radial, pool)
         curves = self.curves(radial, chebyshev=own is None)
-        shell = Shell(curves, pool.l, kind, None, self.size, 0)
+        weights, start = None, self.size
+        channels: tuple[int, ...] = ()
         if own:
-            shell = replace(shell, l=own.l, places=own.places)
-        entries = own.entries if own else tuple(range(pool.width))
-        weights = c.select(radial).weights
+            l, places, entries = own.l, own.places, own.entries
+        else:
+            channels = tuple(sorted(set(pool.channels)))
+            l, places = pool.l, tuple(channels.index(ch) for ch in pool.channels)
+            entries, weights = tuple(range(pool.width)), self._weights(radial)
+            self.size += len(channels) * curves.count * c.n**2
+        shell = Shell(curves, l, kind, places, start, 0)
         term = RowTerm(
             block=node,
             piece=key,
-            weights=None if own else self._weights(radial),
-            learnable=weights.learnable,
-            channels=pool.channels,
+            weights=weights,
+            learnable=c.select(radial).weights.learnable,
+            channels=channels,
             width=shell.width,
             parted=own is not None and c.n > 1,
             entries=entries,
         )
-        if own is None:
-            self.size += len(pool.l) * curves.count * c.n**2
         return shell, term
 
     def _weights(self, radial: str) -> str:
@@ -122,14 +116,16 @@ class _Writer(Reader):
         return self.c.names.derived(radial, "WEIGHTS")
 
 
-def _edge(k: int, s: Shell, read: list[str]) -> list[str]:
-    """phi of one neighbour, and D: their gradients with the sign of forces."""
+def _edge(k: int, s: Shell, channels: int, read: list[str]) -> list[str]:
+    """phi of one neighbour, and D: their gradients with the sign of forces.
+
+    s.places: of each factor among the channels, mixed by weights, or, if there are none, the polynomials
+    """
     duals = Duals()
     _, made = scalars(duals, s.curves, "s")
     read += [t for t in duals.tables if t not in read]
-    radials = [f"R{f}" if s.places is None else f"f{s.places[f]}" for f in range(len(s.l))]
-    names = [f"s{r}" for r in radials]
     across = s.lmax > 0 and s.harmonics != "none"
+    values, steep = (", ".join(f"s{w}{q}" for q in range(s.curves.count)) for w in "fd")
     body = [
         *geometry("neighbour[l]"),
         "*within = in;",
@@ -139,10 +135,10 @@ def _edge(k: int, s: Shell, read: list[str]) -> list[str]:
         *made,
         *recursion(s.curves, "s", "se"),
         *slopes(s.curves, "s"),
-        *(line for what in "fd" for line in mixed(s, "s", what, list(dict.fromkeys(radials)))),
         *harmonics_of(s, "Y"),
-        f"const vec R[] = {{{', '.join(names)}}};",
-        f"const vec S[] = {{{', '.join(map(slope_of, names))}}};  // slopes of R",
+        f"const vec P[] = {{{values}}};",
+        f"const vec Q[] = {{{steep}}};  // slopes of P",
+        *(_mixed(s, channels) if channels else ["const vec *const R = P, *const S = Q;"]),
         f"vec Y[{(s.lmax + 1) ** 2}];",
         *(f"Y[{h}] = all({harmonic(s, 'Y', h)});" for h in s.harmonics_read),
     ]
@@ -151,17 +147,21 @@ def _edge(k: int, s: Shell, read: list[str]) -> list[str]:
         body += [line for h in s.harmonics_read for line in _gradient(s, h)]
     for l in sorted(set(s.l)):
         own, m = s.factors(l), 2 * l + 1
-        more = f" + R[f] * U[{l * l} + i][c]" if across and l else ""
+        more = f" + radial * U[{l * l} + i][c]" if across and l else ""
         body += [
-            f"for (int f = {own[0]}; f <= {own[-1]}; f++)  // l = {l}",
+            f"for (int f = {own[0]}; f <= {own[-1]}; f++) {{  // l = {l}",
+            f"    const vec radial = R[of{k}[f]], slope = S[of{k}[f]];",
             f"    for (int i = 0; i < {m}; i++) {{",
             f"        const int e = {s.entry(own[0])} + (f - {own[0]}) * {m} + i;",
-            f"        phi[e] = R[f] * Y[{l * l} + i];",
-            f"        const vec along = S[f] * Y[{l * l} + i];",
+            f"        phi[e] = radial * Y[{l * l} + i];",
+            f"        const vec along = slope * Y[{l * l} + i];",
             f"        for (int c = 0; c < 3; c++) D[6 * e + c] = -(along * xyz[c]{more});",
             "    }",
+            "}",
         ]
     return [
+        "// which radial each factor has",
+        *table(f"of{k}", s.places or ()),
         f"static NOINLINE void edge{k}(int pair, const int32_t *restrict neighbour,",
         "                           const real *restrict X, const vec *at, const real *restrict v,",
         "                           vec *restrict phi, vec *restrict D, vec *vector, mask *within) {",
@@ -170,6 +170,24 @@ def _edge(k: int, s: Shell, read: list[str]) -> list[str]:
         *indent(live(body)),
         "}",
         "",
+    ]
+
+
+def _mixed(s: Shell, channels: int) -> list[str]:
+    """R and S: P and Q mixed by the weights of the pair, each in two sums that need not wait for another."""
+    n = s.curves.count
+    sums = []
+    for to, of in (("R", "P"), ("S", "Q")):
+        halves = (
+            " + ".join(f"W[{q}] * {of}[{q}]" for q in range(k, n, 2)) for k in range(min(n, 2))
+        )
+        sums.append(f"    {to}[c] = {' + '.join(f'({half})' for half in halves)};")
+    return [
+        f"vec R[{channels}], S[{channels}];",
+        f"for (int c = 0; c < {channels}; c++) {{",
+        f"    const real *const W = v + {s.weights} + (pair * {channels} + c) * {n};",
+        *sums,
+        "}",
     ]
 
 
