@@ -124,8 +124,8 @@ model m = E0 + U + V
 """
 SPECS = {p.stem: p for p in sorted((ROOT / "specs").glob("*.etace"))}
 MODEL_OF = {"si_o": "si_o", "preset": "si_o", "scratch": "combined"}
-# in every run; the others with --slow (`zbl` has a file of its own, `preset` is much like `si_o`)
-QUICK = ["si_o", "scratch", *(name for name in TEXTS if name not in ("zbl", "order5"))]
+# in every run; the others with --slow (`zbl` has a file of its own; `bonds` has what `si_o` and `preset` have)
+QUICK = ["scratch", *(name for name in TEXTS if name not in ("zbl", "order5"))]
 EVERY = [*SPECS, *TEXTS]
 
 

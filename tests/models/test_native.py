@@ -53,6 +53,7 @@ def models(dtype="float64"):
 
 
 BIG = ("mo_ace_large/mo_ace_large", "si_ace_large/si_ace_large", "mo_ace_small/mo_ace_small")
+LATER = (*BIG, "preset/si_o", "scratch/scratch", "si_o/many_body")  # with --slow
 ALL = {name: (done, model) for name, done, model in models()}
 
 
@@ -92,7 +93,7 @@ def agree(found, expected, tolerance):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", some(ALL, [n for n in ALL if n not in BIG]))
+@pytest.mark.parametrize("name", some(ALL, [n for n in ALL if n not in LATER]))
 def test_it_is_the_inference_form(name):
     native, jax_ = loaded(name), loaded(name, backend="jax")
     atoms = crystal(native.species)

@@ -11,10 +11,11 @@ from etace.graph import AtomGraph
 from etace.native import toolchain
 from etace.native.build import BuildError
 from etace.native.rows import RowKernel
-from test_native import ALL, BIG, COMPILERS, FLAGS, FOUND, cache, crystal, loaded, needs_compiler  # noqa: F401
+from test_native import ALL, COMPILERS, FLAGS, FOUND, cache, crystal, loaded, needs_compiler  # noqa: F401
 from test_rows import compare
 
 pytestmark = pytest.mark.usefixtures("x64")
+QUICK = ("bonds/bonds", "one_hot/m", "order5/order5", "scalar/scalar", "si_zbl/si_zbl", "si_o/si_o")
 SLOW = ("zbl/m", "si_o/si_o", "preset/si_o")
 
 
@@ -39,7 +40,7 @@ def close(found, expected, tolerance=1e-11):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", some(ALL, [n for n in ALL if n not in BIG]))
+@pytest.mark.parametrize("name", some(ALL, QUICK))
 def test_they_are_those_of_jax(name):
     model = loaded(name)
     if not model.length_basis:
