@@ -46,6 +46,7 @@ def command(
     from etace.bench.structure import crystal
     from etace.errors import EtaceError, RequestError
     from etace.loading import load
+    from rich.console import Console
 
     from etacec.cli.run import read_frames
 
@@ -55,20 +56,26 @@ def command(
         fail(str(error), exit_code(error))
     runners: list[Runner] = []
     missing: dict[str, str] = {}
-    for backend in BACKENDS:
-        try:
-            loaded = load(
-                path, model, dtype=kind, overrides=overrides(define), cores=cores, backend=backend
-            )
-            if given is None:
-                given = crystal(loaded.species, seed, atoms)
-            drawn = _draw(loaded, np.random.default_rng(seed))
-            runners.append(Runner(loaded, given))
-        except EtaceError as error:
-            if not runners or isinstance(error, RequestError):
-                fail(str(error), exit_code(error) if path.exists() else 2)
-            missing[backend] = str(error)
-    measure(runners, rounds)
+    # on a terminal; what moves too often would be timed
+    with Console(stderr=True).status("compiling", refresh_per_second=1) as status:
+        for backend in BACKENDS:
+            status.update(f"compiling: {backend}")
+            try:
+                loaded = load(
+                    path, model, dtype=kind, overrides=overrides(define), cores=cores,
+                    backend=backend,
+                )  # fmt: skip
+                if given is None:
+                    given = crystal(loaded.species, seed, atoms)
+                drawn = _draw(loaded, np.random.default_rng(seed))
+                runners.append(Runner(loaded, given))
+            except EtaceError as error:
+                if not runners or isinstance(error, RequestError):
+                    status.stop()
+                    fail(str(error), exit_code(error) if path.exists() else 2)
+                missing[backend] = str(error)
+        status.update(f"timing: {rounds} rounds")
+        measure(runners, rounds)
     first = runners[0]
     found = {
         **_of_model(first.model),
