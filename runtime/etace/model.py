@@ -28,6 +28,7 @@ from etace.native import Program, RowProgram
 from etace.native.evaluator import NativeEvaluator
 from etace.native.ffi import Call
 from etace.native.graph import NativeGraph
+from etace.native.listing import lister
 from etace.native.rows import RowKernel
 from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
@@ -153,6 +154,12 @@ class Model:
     @cached_property
     def _chosen_rows(self) -> tuple[RowKernel | None, str]:
         return choose_rows(self.potential, self.module, self._row_program, self.backend)
+
+    def build(self) -> None:
+        """Build now what rows and evaluations wait for when they are first asked for. Raises BuildError."""
+        if self.row_kernel is not None:
+            lister(self.row_kernel.toolchain)
+        _ = self.evaluator
 
     def native_program(self) -> tuple[Program, np.ndarray]:
         """The native kernel's program, and its coefficients at the model's parameters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -90,12 +91,16 @@ def run(
         backend=backend,
     )  # fmt: skip
     progress.done("compile the spec", f"{model!r}")
-    progress.note(f"design rows: {model.rows_in_use}")
-    progress.done("kernel of rows", model.rows_in_use)
+    # a C compiler works while data are read; where they are wrong, nobody waits for it to say so
+    building = ThreadPoolExecutor(1, thread_name_prefix="etace").submit(model.build)
     train, test, suspicious = _data(model, settings, progress)
     seen = _distances(model, train)
     if test:
         _distances(model, test)  # what is wrong with it is found now, not after the work
+    progress.done("distances", "of all pairs")
+    building.result()
+    progress.note(f"design rows: {model.rows_in_use}")
+    progress.done("kernels", model.rows_in_use)
     core = settings.repulsion and "energy" in settings.kinds
     walls = repulsion.dimers(model, seen) if core else []
     goals = targets(train.structures, settings.kinds, weights, walls)
