@@ -18,7 +18,7 @@ from etace.native.layout import FAR
 from etace.native.listing import listed
 from etace.native.program import RowProgram, RowTerm
 from etace.native.toolchain import Toolchain
-from etace.potential import Constant, Fixed, Linear, Potential
+from etace.potential import Constant, Linear, Potential
 from etace.rows import HostRows
 from etace.structure import Paired
 
@@ -28,22 +28,11 @@ PAD = 16  # functions: the most lanes there are
 class Term(ctypes.Structure):
     """`struct term`."""
 
-    NUMBERS = (
-        "column",
-        "step",
-        "functions",
-        "entries",
-        "width",
-        "parted",
-        "products",
-        "degree",
-        "numbers",
-    )
-    SHORT = ("factors", "sums", "product", "start", "entry")
-    REAL = ("C", "inverse")
+    NUMBERS = "column step functions entries width parted products degree numbers".split()
+    POINTERS = "factors sums product start entry C inverse".split()
     _fields_ = [
         *((name, ctypes.c_int64) for name in NUMBERS),
-        *((name, ctypes.c_void_p) for name in (*SHORT, *REAL)),
+        *((name, ctypes.c_void_p) for name in POINTERS),
     ]
 
 
@@ -94,16 +83,15 @@ class RowKernel:
         energy = np.zeros((S, p.length_basis), self.dtype)
         forces = np.zeros((len(structure), 3, p.length_basis), self.dtype)
         virial = np.zeros((S, 6, p.length_basis), self.dtype)
-        terms, first = [], 0
+        columns, first = {}, 0
         for t in p.terms:
-            if isinstance(t, Fixed) or not t.learnable:
-                continue
-            if isinstance(t, Constant):
+            columns[t.block] = first
+            if isinstance(t, Constant) and t.learnable:
                 species = np.concatenate([s.species for s in structures])
                 np.add.at(energy, (structure, first + species), t.factor)
-            else:
-                terms.append(self._tables[t.block].term(first, len(t.labels)))
             first += p.lengths[t.block]
+        tables = [(t.block, self._tables[t.block]) for t in self.program.terms]
+        terms = [own.term(columns[b], own.numbers["functions"]) for b, own in tables]
         self._run(params, structures, terms, structure, energy, forces, virial)
         full = virial[:, (0, 5, 4, 5, 1, 3, 4, 3, 2)].reshape(S, 3, 3, -1)
         return HostRows(energy, forces, full)
