@@ -23,6 +23,8 @@ from etacec.codegen.native.texts import text_of
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
 
+NEAR = 4  # neighbours at once: the sums of their three components fit 16 registers
+
 
 def generate(
     graph: ModelGraph, arrays: Mapping[str, np.ndarray], dtype: str, model: str, title: str
@@ -66,7 +68,7 @@ class _Writer(Reader):
             f"// {plain(self.title)}: rows of {plain(self.total.model)}, {c.dtype}.",
             f"// {', '.join(c.graph.species)}; ordered pairs: centre * {c.n} + neighbour. Å, eV.",
             head(c.dtype, "\n".join(body)),
-            f"enum {{ SPECIES = {c.n} }};",
+            f"enum {{ SPECIES = {c.n}, NEAR = {NEAR} }};",
             *constants(self.read, self.tables),
             "",
             *body,
@@ -155,7 +157,7 @@ def _edge(k: int, s: Shell, channels: int, read: list[str]) -> list[str]:
             f"        const int e = {s.entry(own[0])} + (f - {own[0]}) * {m} + i;",
             f"        phi[e] = radial * Y[{l * l} + i];",
             f"        const vec along = slope * Y[{l * l} + i];",
-            f"        for (int c = 0; c < 3; c++) D[6 * e + c] = -(along * xyz[c]{more});",
+            f"        for (int c = 0; c < 3; c++) D[3 * NEAR * e + c] = -(along * xyz[c]{more});",
             "    }",
             "}",
         ]

@@ -5,7 +5,8 @@
 //     G = J D,   J = dB/dA,   D = -dphi/dr.
 //
 // G goes to the forces on the neighbour, -G to those on the centre; whatever is summed over neighbours is
-// summed in D before the product. J is sparse: a function knows only few entries of A.
+// summed in D before the product. J is sparse: a function knows only few entries of A. NEAR neighbours are
+// taken at once.
 
 typedef real loose __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
 
@@ -26,7 +27,7 @@ int etace_lanes(void) { return LANES; }
 #define PADDED(n) (((n) + 15) / 16 * 16)
 
 static int64_t scratch_of(const struct term *m) {
-    return 1 + 10 * m->entries + 7 * m->width + m->products + m->numbers;
+    return 1 + 10 * m->entries + (1 + 3 * NEAR) * m->width + m->products + m->numbers;
 }
 
 int64_t etace_rows_scratch(int64_t terms, const struct term *t) {
@@ -85,10 +86,10 @@ static inline __attribute__((always_inline)) void multiply(
     const real *scale, real *(*to)[LANES]) {
     const int32_t *const start = m->start + list * (PADDED(m->functions) + 1);
     for (int64_t first = 0; first < m->functions; first += LANES) {
-        vec g[6][LANES];
+        vec g[3 * NEAR][LANES];
         if (start[first] == start[first + LANES]) continue;
         for (int i = 0; i < LANES; i++) {
-            vec sum[6];
+            vec sum[3 * NEAR];
             for (int c = 0; c < components; c++) sum[c] = all(N(0.0));
             for (int32_t n = start[first + i]; n < start[first + i + 1]; n++) {
                 const vec j = J[n], *const d = D + (ptrdiff_t)m->entry[n] * stride;
@@ -125,15 +126,15 @@ static void jacobian(const struct term *m, const vec *A, vec *rest, vec *J) {
     }
 }
 
-// What goes to the centre's forces, and to the virial, of one or two neighbours: T[width][9] += .
-// D: [width][6]; r: their vectors
+// What goes to the centre's forces, and to the virial, of some neighbours: T[width][9] += .
+// D: [width][3 * NEAR]; r: their vectors
 static void totals(int64_t width, int neighbours, const vec *D, const vec *r, vec *T) {
     for (int64_t e = 0; e < width; e++) {
         vec *const to = T + 9 * e;
         vec sum[9];
         for (int c = 0; c < 9; c++) sum[c] = to[c];
         for (int q = 0; q < neighbours; q++) {
-            const vec x = D[6 * e + 3 * q], y = D[6 * e + 3 * q + 1], z = D[6 * e + 3 * q + 2];
+            const vec *const d = D + 3 * (NEAR * e + q), x = d[0], y = d[1], z = d[2];
             const vec *const a = r + 3 * q;
             sum[0] -= x; sum[1] -= y; sum[2] -= z;
             sum[3] += a[0] * x; sum[4] += a[1] * y; sum[5] += a[2] * z;
@@ -166,15 +167,15 @@ void etace_rows(int64_t blocks, int64_t atoms, int64_t own, const int32_t *speci
             const struct term *const m = term + t;
             const int64_t column = m->column + centre * m->step;
             vec *const A = (vec *)scratch, *const T = A + m->entries + 1, *const phi = T + 9 * m->entries;
-            vec *const D = phi + m->width, *const rest = D + 6 * m->width, *const J = rest + m->products;
+            vec *const D = phi + m->width, *const rest = D + 3 * NEAR * m->width, *const J = rest + m->products;
             memset(A, 0, sizeof(vec) * (10 * m->entries + 1));
             A[m->entries] = all(N(1.0));
-            vec r[6];
-            mask in[2];
+            vec r[3 * NEAR];
+            mask in[NEAR];
             for (int s = 0; s < SPECIES; s++)
-                for (int64_t k = here[s]; k < here[s + 1]; k += 2) {
+                for (int64_t k = here[s]; k < here[s + 1]; k += NEAR) {
                     const int64_t first = m->parted ? s * m->width : 0;
-                    const int count = here[s + 1] - k > 1 ? 2 : 1;
+                    const int count = here[s + 1] - k < NEAR ? (int)(here[s + 1] - k) : NEAR;
                     for (int q = 0; q < count; q++) {
                         edge(t, centre * SPECIES + s, neighbour + (k + q) * LANES, X, at, v, phi,
                              D + 3 * q, r + 3 * q, in + q);
@@ -200,20 +201,25 @@ void etace_rows(int64_t blocks, int64_t atoms, int64_t own, const int32_t *speci
                 multiply(m, s, J, T + 9 * first + 3, 9, 6, NULL, virial);
             }
             if (!forces) continue;
-            real *both[6][LANES];
+            real *others[3 * NEAR][LANES];
             for (int s = 0; s < SPECIES; s++)
-                for (int64_t k = here[s]; k < here[s + 1]; k += 2) {
-                    const int count = here[s + 1] - k > 1 ? 2 : 1;
+                for (int64_t k = here[s]; k < here[s + 1]; k += NEAR) {
+                    const int count = here[s + 1] - k < NEAR ? (int)(here[s + 1] - k) : NEAR;
                     for (int q = 0; q < count; q++) {
                         const int32_t *const j = neighbour + (k + q) * LANES;
                         edge(t, centre * SPECIES + s, j, X, at, v, phi, D + 3 * q, r + 3 * q, in + q);
                         for (int l = 0; l < LANES; l++)
                             for (int d = 0; d < 3; d++)
-                                both[3 * q + d][l] =
+                                others[3 * q + d][l] =
                                     in[q][l] && j[l] < own ? forces + (3 * (ptrdiff_t)owner[j[l]] + d) * P + column : NULL;
                     }
-                    if (count == 2) multiply(m, m->parted ? s : 0, J, D, 6, 6, NULL, both);
-                    else multiply(m, m->parted ? s : 0, J, D, 6, 3, NULL, both);
+                    const int64_t list = m->parted ? s : 0;
+                    switch (count) {
+                        case 1: multiply(m, list, J, D, 3 * NEAR, 3, NULL, others); break;
+                        case 2: multiply(m, list, J, D, 3 * NEAR, 6, NULL, others); break;
+                        case 3: multiply(m, list, J, D, 3 * NEAR, 9, NULL, others); break;
+                        default: multiply(m, list, J, D, 3 * NEAR, 12, NULL, others);
+                    }
                 }
         }
     }
