@@ -209,6 +209,7 @@ def test_it_can_be_differentiated_in_positions_cell_and_parameters(name, batch):
         assert np.allclose(a, b, rtol=0, atol=1e-9 * float(np.abs(b).max() + 1))
 
 
+@pytest.mark.slow
 def test_fifty_sizes_and_breathing_lists_compile_a_handful_of_times():
     c = case("scratch")
     evaluator = Evaluator(c.potential.inference, 1)
