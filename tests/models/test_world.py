@@ -204,10 +204,11 @@ def test_columns_of_a_species_that_is_absent_are_zero(model):
 def test_site_basis_and_weights_give_the_site_energies(model):
     atoms = crystal(model)
     p, graph = model.potential, model.graph(atoms)
-    B = np.asarray(p.site_basis(model.params, graph))
-    sites = np.asarray(p.site_energies(model.params, graph))
+    B = np.asarray(jax.jit(p.site_basis)(model.params, graph))
+    energies = jax.jit(p.site_energies)
+    sites = np.asarray(energies(model.params, graph))
     zero = p.set_linear_parameters(model.params, np.zeros(p.length_basis))
-    bare = np.asarray(p.site_energies(zero, graph))
+    bare = np.asarray(energies(zero, graph))
     start, total = 0, np.zeros(len(sites))
     for term in p.terms:
         if hasattr(term, "labels") and term.learnable:
@@ -244,7 +245,7 @@ def test_padding_and_batching_change_nothing(name):
         assert abs(float(other.energy) - float(singles[0].energy)) < 1e-12 * scale
 
 
-@pytest.mark.parametrize("name", some(["scratch", "bonds", "zbl"]))
+@pytest.mark.parametrize("name", some(["scratch", "bonds", "zbl"], ["scratch"]))
 def test_all_of_it_can_be_differentiated_by_jax(name):
     model = case(name)
     atoms = crystal(model)
