@@ -19,8 +19,8 @@ from benchmarks.workers import ROOT, UNSET, environment
 DATA = ROOT.parent / "shared/data/mlearn"  # where it is not, the table says so
 SPECS = ("si_ace_small", "si_ace_large", "mo_ace_small", "mo_ace_large")
 STEPS = (
-    "compile the spec", "read the data", "distances", "kernels", "neighbour lists", "rows and QR", "solve", "extrapolation",
-    "errors", "write the model", "report",
+    "compile the spec", "read the data", "distances", "kernels", "neighbour lists", "rows and QR",
+    "solve", "extrapolation", "errors", "write the model", "report",
 )  # fmt: skip
 
 

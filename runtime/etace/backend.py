@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 
@@ -17,6 +18,7 @@ from etace.native.rows import RowKernel
 from etace.native.toolchain import Toolchain
 from etace.potential import Potential
 
+T = TypeVar("T")
 BACKENDS = ("jax", "native", "auto")
 
 
@@ -72,9 +74,8 @@ def choose_rows(
     if backend == "jax":
         return None, "jax"
     try:
-        found = _compiler(kernel)
-        assert kernel is not None
-        made = RowKernel(kernel(), potential, module, found)
+        program, compiler = _compilable(kernel)
+        made = RowKernel(program, potential, module, compiler)
         return made, made.name
     except BuildError as error:
         if backend == "native":
@@ -90,12 +91,12 @@ def _native(
 ) -> NativeEvaluator:
     if splines is not None:
         raise BuildError("splines are JAX's")
-    found = _compiler(kernel)
-    assert kernel is not None
-    return NativeEvaluator(inference, kernel(), found, cores or available_cores())
+    program, compiler = _compilable(kernel)
+    return NativeEvaluator(inference, program, compiler, cores or available_cores())
 
 
-def _compiler(kernel: Callable[[], object] | None) -> Toolchain:
+def _compilable(kernel: Callable[[], T] | None) -> tuple[T, Toolchain]:
+    """(program, compiler), or BuildError: why there cannot be both."""
     if kernel is None:
         raise BuildError("this model was not made by the compiler")
     if jax.default_backend() != "cpu":
@@ -103,4 +104,4 @@ def _compiler(kernel: Callable[[], object] | None) -> Toolchain:
     found = toolchain.find()
     if found is None:
         raise BuildError(toolchain.missing())
-    return found
+    return kernel(), found

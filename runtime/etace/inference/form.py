@@ -275,7 +275,10 @@ def collect(graph: BlockGraph, sums: Sequence[jax.Array]) -> Results:
     return Results(total[..., 0], rows[:, 0], rows[:, 1:4], full(total[..., 4:]))
 
 
+NINE = (0, 5, 4, 5, 1, 3, 4, 3, 2)  # where in Voigt order each of [3, 3] stands
+
+
 def full(six: Any) -> Any:
     """[.., 6], Voigt order, to a symmetric [.., 3, 3]."""
-    nine = six[..., np.array([0, 5, 4, 5, 1, 3, 4, 3, 2])]
+    nine = six[..., np.array(NINE)]
     return nine.reshape(*six.shape[:-1], 3, 3)

@@ -43,6 +43,11 @@ class Library(ctypes.CDLL):
 
     unkept = ""
 
+    def described(self, toolchain: Toolchain) -> str:
+        """Of a kernel: what is in use, in words."""
+        words = f"native, {self.etace_lanes()} lanes, {toolchain.name}"
+        return f"{words}; compiled anew: {self.unkept}" if self.unkept else words
+
 
 def library(
     text: str, toolchain: Toolchain, *flags: str, what: str = "the kernel", keep: bool = True

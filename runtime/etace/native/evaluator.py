@@ -52,9 +52,7 @@ class NativeEvaluator:
     def __init__(self, inference: Inference, program: Program, toolchain: Toolchain, cores: int):
         self.inference, self.program = inference, program
         self.kernel, self.toolchain = Kernel(program, toolchain, cores), toolchain
-        self.name = f"native, {self.kernel.lanes} lanes, {toolchain.name}"
-        if self.kernel.c.unkept:
-            self.name += f"; compiled anew: {self.kernel.c.unkept}"
+        self.name = self.kernel.c.described(toolchain)
         self._known: list[tuple[Any, np.ndarray]] = []
         self._committee: Any = None
 

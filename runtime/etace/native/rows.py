@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from etace.inference import chebyshev
+from etace.inference.form import NINE
 from etace.jacobian import SparseJacobian, sparse_jacobian
 from etace.native.arrays import aligned, at, whole
 from etace.native.build import library
@@ -22,7 +23,7 @@ from etace.potential import Constant, Linear, Potential
 from etace.rows import HostRows
 from etace.structure import Paired
 
-PAD = 16  # functions: the most lanes there are
+PAD = 16  # functions, as PADDED of `rows.c`: the most lanes there are
 
 
 class Term(ctypes.Structure):
@@ -65,9 +66,7 @@ class RowKernel:
         self.c = library(program.text, toolchain, *flags, what="the kernel of rows")
         self.c.etace_rows_scratch.restype = ctypes.c_int64
         self.lanes = int(self.c.etace_lanes())
-        self.name = f"native, {self.lanes} lanes, {toolchain.name}"
-        if self.c.unkept:
-            self.name += f"; compiled anew: {self.c.unkept}"
+        self.name = self.c.described(toolchain)
         linear = {t.block: t for t in potential.terms if isinstance(t, Linear) and t.learnable}
         self._tables = {
             t.block: _table(t, linear[t.block], len(program.species), self.dtype)
@@ -93,7 +92,7 @@ class RowKernel:
         tables = [(t.block, self._tables[t.block]) for t in self.program.terms]
         terms = [own.term(columns[b], own.numbers["functions"]) for b, own in tables]
         self._run(params, structures, terms, structure, energy, forces, virial)
-        full = virial[:, (0, 5, 4, 5, 1, 3, 4, 3, 2)].reshape(S, 3, 3, -1)
+        full = virial[:, NINE].reshape(S, 3, 3, -1)
         return HostRows(energy, forces, full)
 
     def site_basis(self, params: Any, structures: Sequence[Paired]) -> np.ndarray:
