@@ -7,7 +7,8 @@
 5. passes    ModelGraph           -> ModelGraph         passes/     `etace show --stage passes`
              (couple takes exact coefficients from coupling/)
 6. generate  ModelGraph           -> text of a module   codegen/    `etace show --stage module`
-             or of a C kernel (asked for)    codegen/native/    `Compilation.native`
+             or of a C kernel (asked for)    codegen/native/    `etace show --stage native`
+             or of one of design rows        codegen/native/    `etace show --stage rows`
 
 Each stage is a function of what the one before it made; nothing is kept between compilations but
 the couplings on disk.

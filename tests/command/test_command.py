@@ -12,6 +12,7 @@ import pytest
 from ase import Atoms
 from ase.io import read, write
 from etacec.cli import app
+from etacec.cli.show import STAGES
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
@@ -67,9 +68,7 @@ def test_compile_writes_the_module_and_nothing_half(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "stage", ["source", "ast", "model", "graph", "passes", "module", "inference"]
-)
+@pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_prints(stage):
     result = invoke("show", SPECS / "scratch.etace", "--stage", stage)
     assert result.exit_code == 0

@@ -9,7 +9,7 @@ import typer
 
 from etacec.cli.common import Define, DTypeOption, SpecPath, compiled, fail, write
 
-STAGES = ("source", "ast", "model", "graph", "passes", "module", "inference")
+STAGES = ("source", "ast", "model", "graph", "passes", "module", "inference", "native", "rows")
 
 
 def command(
@@ -42,6 +42,10 @@ def command(
         text = done.module
     elif stage == "inference":
         text = _inference(done)
+    elif stage == "native":
+        text = "\n".join(done.native(m).text for m in done.graph.models)
+    elif stage == "rows":
+        text = "\n".join(done.native_rows(m).text for m in done.graph.models)
     elif stage == "passes":
         text = show.passes(done.stages)
     else:
