@@ -72,7 +72,7 @@ def test_all_forms_agree(name):
 
 @pytest.mark.parametrize(
     "seed",
-    [k if k in (0, 7, 11, 23) else pytest.param(k, marks=pytest.mark.slow) for k in range(200)],
+    [k if k in (7, 23) else pytest.param(k, marks=pytest.mark.slow) for k in range(200)],
 )
 def test_all_forms_agree_on_random_specs(seed):
     c = made(f"random {seed}", random_spec(seed))
@@ -88,7 +88,7 @@ def test_bases_share_products_and_orders_go_up_to_six(text):
     agree(c, atoms, evaluate(c, atoms))
 
 
-@pytest.mark.parametrize("name", ["si_o", "bonds", "zbl"])
+@pytest.mark.parametrize("name", some(["si_o", "bonds", "zbl"], ["bonds"]))
 @pytest.mark.parametrize("cores", [2, 3])
 def test_the_number_of_parts_changes_nothing(name, cores, monkeypatch):
     """Bit for bit in energies and forces; the virial is summed in another order."""
@@ -129,7 +129,7 @@ print(abs(a.forces - b.forces).max() < 1e-13 * abs(a.forces).max())
     assert found.stdout.strip() == "True", found.stderr
 
 
-@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "zbl"], ["bonds", "zbl"]))
+@pytest.mark.parametrize("name", some(["si_o", "bonds", "order5", "zbl"], ["zbl"]))
 def test_an_accelerators_schedule_gives_the_same(name):
     c = case(name)
     atoms = crystal(c).repeat((2, 2, 1))
@@ -166,7 +166,9 @@ def test_a_batch_has_the_results_of_its_structures():
         start = stop
 
 
-@pytest.mark.parametrize("batch", [False, True], ids=["single", "batch"])
+@pytest.mark.parametrize(
+    "batch", [pytest.param(False, marks=pytest.mark.slow), True], ids=["single", "batch"]
+)
 @pytest.mark.parametrize("name", some(["scratch", "bonds"], ["scratch"]))
 def test_it_can_be_differentiated_in_positions_cell_and_parameters(name, batch):
     """Against the same derivatives of the training form, first and second."""
