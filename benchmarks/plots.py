@@ -25,22 +25,28 @@ def draw(folder: Path, tables: Sequence[Table]) -> None:
             _series(folder, table, Figure(figsize=(6.4, 4.4), layout="constrained"))
         if table.x is None:
             continue
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        figure = Figure(figsize=(7.6, 4.4), layout="constrained")
         axes = figure.add_subplot()
-        lines: dict[str, list[tuple[float, float]]] = {}
+        lines: dict[tuple[str, ...], list[tuple[float, float]]] = {}
         for row in table.rows:
-            label = ", ".join(_word(key, row[key]) for key in table.lines)
+            label = tuple(_word(key, row[key]) for key in table.lines)
             lines.setdefault(label, []).append((row[table.x], row["µs/atom"]))
+        colours, styles = (
+            [*dict.fromkeys(x)] for x in ([k[0] for k in lines], [k[1:] for k in lines])
+        )
         for label, points in lines.items():
-            ours = label.startswith("etace")
-            axes.plot(*zip(*sorted(points), strict=True), "o-", lw=2.5 if ours else 1, label=label)
+            axes.plot(
+                *zip(*sorted(points), strict=True), f"C{colours.index(label[0])}",
+                marker="o", ls=("-", "--", ":")[styles.index(label[1:]) % 3],
+                lw=2.5 if label[0].startswith("etace") else 1, label=", ".join(label),
+            )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel=table.x, ylabel="µs per atom")
         axes.set_title(table.title, fontsize=9)
         ticks = _apart(sorted({row[table.x] for row in table.rows}))
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=7, minor=False)
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        figure.legend(loc="outside right upper", fontsize=7)
         figure.savefig(folder / f"{table.name}.png", dpi=150)
 
 
