@@ -9,6 +9,8 @@ from typing import Any
 
 from benchmarks.report import Table
 
+STYLES = ("-", "--", ":", "-.")
+
 
 def draw(folder: Path, tables: Sequence[Table]) -> None:
     """One PNG for each table with an `x`: µs per atom against it, both logarithmic."""
@@ -23,31 +25,34 @@ def draw(folder: Path, tables: Sequence[Table]) -> None:
     for table in tables:
         if table.rows and "series" in table.rows[0]:
             _series(folder, table, Figure(figsize=(6.4, 4.4), layout="constrained"))
-        if table.x is None:
-            continue
-        figure = Figure(figsize=(7.6, 4.4), layout="constrained")
-        axes = figure.add_subplot()
-        lines: dict[tuple[str, ...], list[tuple[float, float]]] = {}
-        for row in table.rows:
-            label = tuple(_word(key, row[key]) for key in table.lines)
-            lines.setdefault(label, []).append((row[table.x], row["µs/atom"]))
-        colours, styles = (
-            [*dict.fromkeys(x)] for x in ([k[0] for k in lines], [k[1:] for k in lines])
-        )
-        for label, points in lines.items():
-            axes.plot(
-                *zip(*sorted(points), strict=True), f"C{colours.index(label[0])}",
-                marker="o", ls=("-", "--", ":")[styles.index(label[1:]) % 3],
-                lw=2.5 if label[0].startswith("etace") else 1, label=", ".join(label),
-            )  # fmt: skip
-        axes.set(xscale="log", yscale="log", xlabel=table.x, ylabel="µs per atom")
-        axes.set_title(table.title, fontsize=9)
-        ticks = _apart(sorted({row[table.x] for row in table.rows}))
-        axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=7, minor=False)
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        figure.legend(loc="outside right upper", fontsize=7)
-        figure.savefig(folder / f"{table.name}.png", dpi=150)
+        if table.x is not None:
+            _against(folder, table, table.x, Figure(figsize=(7.6, 4.4), layout="constrained"))
+
+
+def _against(folder: Path, table: Table, x: str, figure: Any) -> None:
+    """µs per atom against x: a colour for each `who`, a style for each value of what else tells lines apart."""
+    lines: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    for row in table.rows:
+        label = tuple(_word(key, row[key]) for key in table.lines)
+        lines.setdefault(label, []).append((row[x], row["µs/atom"]))
+    who = list(dict.fromkeys(label[0] for label in lines))
+    other = list(dict.fromkeys(label[1:] for label in lines))
+    axes = figure.add_subplot()
+    for label, points in lines.items():
+        colour, style = f"C{who.index(label[0])}", STYLES[other.index(label[1:])]
+        width = 2.5 if label[0].startswith("etace") else 1
+        axes.plot(
+            *zip(*sorted(points), strict=True), color=colour, ls=style, lw=width, marker="o",
+            label=", ".join(label),
+        )  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlabel=x, ylabel="µs per atom")
+    axes.set_title(table.title, fontsize=9)
+    ticks = _apart(sorted({row[x] for row in table.rows}))
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=7, minor=False)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=7)
+    figure.savefig(folder / f"{table.name}.png", dpi=150)
 
 
 def _apart(ticks: Sequence[float]) -> list[float]:
