@@ -101,7 +101,11 @@ def test_elements_are_enough(tmp_path):
         (["SPEC", "--train", "none.xyz", "-o", "m.safetensors"], "none.xyz: no such file", 2),
         (["SPEC", "--train", TRAIN, "-o", "nowhere/m.safetensors"], "no such folder", 2),
         (["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--weight", "energy"], "--weight", 2),
-        (["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--prior", "smooth"], "no prior", 2),
+        (
+            ["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--prior", "smooth"],
+            "--prior must be one of algebraic",
+            2,
+        ),
         (
             ["SPEC", "--train", TRAIN, "-o", "m.safetensors", "--energy-key", "e"],
             "keys there are",
@@ -157,10 +161,13 @@ def test_what_makes_no_sense_is_refused_before_the_work(spec, tmp_path):
     out = tmp_path / "m.safetensors"
     options = (spec, "--train", few, "--no-virial", "--no-report", "-o", out)
     for more, message in (
-        (("--smoothness", "nan"), "p of the prior is from 0 to 20"),
-        (("--smoothness", "-1"), "p of the prior is from 0 to 20"),
-        (("--weight", "forces=1e300"), "forces = 1e+300 is not from 0 to 1e+12"),
-        (("--calibrate",), "calibrating is for a committee"),
+        (("--smoothness", "nan"), "--smoothness must be a number from 0 to 20, found nan"),
+        (("--smoothness", "-1"), "--smoothness must be a number from 0 to 20, found -1"),
+        (
+            ("--weight", "forces=1e300"),
+            "--weight default:forces must be a number from 0 to 1e+12, found 1e+300",
+        ),
+        (("--calibrate",), "--calibrate is for a committee"),
     ):
         done = etace_fit(*options, *more)
         assert done.exit_code == 2 and message in done.stderr and not out.exists()

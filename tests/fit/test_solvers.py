@@ -278,17 +278,29 @@ def test_same_bits_twice_and_hard_cases_without_a_warning(name):
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("svd", {}, "there is no solver `svd`; there is: blr, qr, rrqr, tsvd, ard, lsqr"),
-        ("qr", {"lam": 1}, "solver `qr` has no option `lam`; there is: lambda_, rtol"),
-        ("qr", {"lambda": -1}, "option `lambda` must be a number 0 or more, found -1"),
-        ("rrqr", {"rtol": "small"}, "option `rtol` must be a number above 0, found 'small'"),
-        ("rrqr", {"solution": "x"}, "must be one of minimum_norm, basic, found 'x'"),
-        ("tsvd", {"rtol": 0}, "option `rtol` must be a number above 0, found 0"),
-        ("blr", {"noise": 0}, "option `noise` must be a number above 0, found 0"),
-        ("ard", {"threshold": 0.5}, "option `threshold` must be a number above 1, found 0.5"),
-        ("lsqr", {"maxiter": 0}, "option `maxiter` must be a whole number of 1 or more, found 0"),
-        ("omp", {"size": 2.5}, "option `size` must be a whole number of 1 or more, found 2.5"),
-        ("lars", {"within": 0.9}, "option `within` must be a number 1 or more, found 0.9"),
+        ("svd", {}, "`solver` must be one of blr, qr, rrqr, tsvd, ard, lsqr"),
+        (
+            "qr",
+            {"lam": 1},
+            "`solver_options.lam` is unknown (did you mean `lambda`?); there is: lambda, rtol",
+        ),
+        (
+            "qr",
+            {"lambda": -1},
+            "`solver_options.lambda` must be a number from 0 to 1e+30, found -1",
+        ),
+        ("rrqr", {"rtol": "small"}, 'must be a number above 0 and up to 1, found "small"'),
+        ("rrqr", {"solution": "x"}, 'must be one of minimum_norm, basic, found "x"'),
+        ("tsvd", {"rtol": 0}, "must be a number above 0 and up to 1, found 0"),
+        (
+            "blr",
+            {"noise": 0},
+            "`solver_options.noise` must be a number from 1e-30 to 1e+30, found 0",
+        ),
+        ("ard", {"threshold": 0.5}, "must be a number above 1 and up to 1e+30, found 0.5"),
+        ("lsqr", {"maxiter": 0}, "maxiter` must be a whole number from 1 to 1000000000, found 0"),
+        ("omp", {"size": 2.5}, "size` must be a whole number from 1 to 1000000000, found 2.5"),
+        ("lars", {"within": 0.9}, "within` must be a number from 1 to 1e+30, found 0.9"),
     ],
 )
 def test_wrong_options_are_named_before_any_work(name, given, message):

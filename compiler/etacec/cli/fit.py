@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
@@ -32,6 +33,16 @@ Files = Annotated[
     list[str] | None,
     typer.Option(metavar="FILE", help="Labelled structures, any format ASE reads; again for more."),
 ]
+
+OPTIONS = {
+    "spec": "SPEC",
+    "output": "-o",
+    "prior.kind": "--prior",
+    "prior.p": "--smoothness",
+    "kinds": "--energy, --forces and --virial",
+    "train": "--train FILE",
+    "overrides": "-D",
+}
 
 
 def key(name: str) -> Any:
@@ -153,7 +164,7 @@ def command(
                 "keys": {k: v for k, v in keys.items() if v is not None},
                 "kinds": tuple(k for k, on in kinds.items() if on),
                 "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
-                "solver": solver, "solver_options": _options(solver_option),
+                "solver": solver, "solver_options": _options(solver, solver_option),
                 "repulsion": repulsion, "tune_prior": tune_prior,
                 "noise_per_kind": noise_per_kind, "holdout": holdout, "committee": committee,
                 "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
@@ -168,9 +179,12 @@ def command(
 @contextmanager
 def _failures() -> Iterator[None]:
     from etace.errors import EtaceError
+    from etace.fit.rules import SettingError
 
     try:
         yield
+    except SettingError as error:
+        fail(f"{_option(error.key)} {error.what}", 2)
     except EtaceError as error:
         fail(str(error), exit_code(error))
 
@@ -326,39 +340,50 @@ def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) 
 
 
 def _weights(pairs: list[str] | None, file: Path | None) -> dict[str, dict[str, float]]:
-    import tomllib
+    """config type -> kind -> weight: those of the file, and over them the options'."""
+    from etace.errors import RequestError
+    from etace.fit.rules import SettingError
+    from etace.fit.table import WEIGHTS, parse_weight
+    from etace.io.toml import read_toml
 
     out: dict[str, dict[str, float]] = {}
     if file is not None:
         try:
-            for group, own in tomllib.loads(file.read_text(encoding="utf8")).items():
-                out[group] = {kind: float(w) for kind, w in own.items()}
-        except OSError as error:
-            fail(f"{file}: {(error.strerror or 'cannot be read').lower()}", 2)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            fail(f"{file} is not TOML: {error}", 2)
-        except (AttributeError, TypeError, ValueError):
-            fail(f"{file}: [TYPE] tables of energy, forces and virial = numbers are needed", 2)
+            out = WEIGHTS.check("weights", read_toml(file))
+        except SettingError as error:
+            raise RequestError(f"{file}: {error}") from None
     for pair in pairs or []:
         left, equals, value = pair.rpartition("=")
         group, colon, kind = left.rpartition(":")
-        try:
-            out.setdefault(group if colon else "default", {})[kind] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
+        if not equals or not kind:
             fail(f"--weight takes [TYPE:]KIND=NUMBER, not `{pair}`", 2)
+        name = group if colon else "default"
+        out.setdefault(name, {})[kind] = parse_weight(name, kind, value)
     return out
 
 
-def _options(pairs: list[str] | None) -> dict[str, Any]:
+def _options(solver: str, pairs: list[str] | None) -> dict[str, Any]:
+    from etace.fit.table import parse_option
+
     out: dict[str, Any] = {}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
-        if not equals:
+        if not equals or not name:
             fail(f"--solver-option takes NAME=VALUE, not `{pair}`", 2)
-        try:
-            out[name] = int(value) if value.lstrip("-").isdigit() else float(value)
-        except ValueError:
-            out[name] = value
+        out[name] = parse_option(solver, name, value)
     return out
+
+
+def _option(key: str) -> str:
+    """What of the command line sets a setting: `prior.p` is --smoothness."""
+    head, _, rest = key.partition(".")
+    if key in OPTIONS:
+        return OPTIONS[key]
+    if head == "keys":
+        return f"--{rest}-key"
+    if head == "solver_options":
+        return f"--solver-option {rest}"
+    if head == "weights":
+        group, _, kind = rest.rpartition(".")
+        return f"--weight {group}:{kind}"
+    return "--" + re.sub(r"\[\d+\]$", "", key).replace("_", "-")

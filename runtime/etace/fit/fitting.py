@@ -16,6 +16,7 @@ from etace.fit.priors import Prior, gamma
 from etace.fit.repulsion import dimers
 from etace.fit.solve import Path
 from etace.fit.solvers import Solver, named
+from etace.fit.table import SETTINGS
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.parallel import one_blas_thread
@@ -60,7 +61,7 @@ def fit(
     fitted, from which some solvers choose. repulsion: with dimers at short distances
     (`etace.fit.repulsion`). Raises EtaceError for what cannot be fitted.
     """
-    solver = named(solver)
+    solver, kinds = named(solver), SETTINGS["kinds"].check("kinds", kinds)
     if not structures:
         raise RequestError("there are no structures to fit")
     seconds: dict[str, float] = {}

@@ -24,6 +24,7 @@ from etace.fit.fitting import Solved, solve, targets
 from etace.fit.nullspace import null_space
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
+from etace.fit.rules import SettingError
 from etace.fit.settings import Settings, beside
 from etace.fit.solvers import has_posterior, solver
 from etace.fit.tables import Comparison, compare
@@ -38,6 +39,7 @@ from etace.report.grades import Grades, by_group, sentence
 from etace.words import count
 
 SHOWN = 4  # lines on columns that cannot be told apart
+ROOM = 2_000_000_000  # bytes of a committee's parameters
 IN_WORDS = 1200  # columns of which the dependences are looked for block by block
 
 
@@ -91,6 +93,7 @@ def run(
         backend=backend,
     )  # fmt: skip
     progress.done("compile the spec", f"{model!r}")
+    _check_room(settings.committee, model.length_basis)
     # a C compiler works while data are read; where they are wrong, nobody waits for it to say so
     building = ThreadPoolExecutor(1, thread_name_prefix="etace").submit(model.build)
     train, test, suspicious = _data(model, settings, progress)
@@ -310,22 +313,11 @@ def tuned(
 
 
 def prior_of(settings: Settings) -> Prior:
-    known = {"kind", "p", "wl", "wn", "blocks"}
-    if unknown := sorted(set(settings.prior) - known):
-        raise RequestError(
-            f"unknown settings of the prior: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
-        )
     return Prior(**settings.prior)
 
 
 def keys_of(settings: Settings) -> Keys:
-    try:
-        return Keys(**settings.keys)
-    except TypeError:
-        raise RequestError(
-            f"keys name labels, {', '.join(sorted(Keys.__dataclass_fields__))}, not "
-            f"{', '.join(sorted(set(settings.keys) - set(Keys.__dataclass_fields__)))}"
-        ) from None
+    return Keys(**settings.keys)
 
 
 def hold_out(goals: list[Target], fraction: float, seed: int) -> list[Target]:
@@ -361,6 +353,17 @@ def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:
     z = params.normal(seed, "committee", (size, solved.root.shape[1]))
     members: np.ndarray = solved.c + z @ solved.root.T
     return members
+
+
+def _check_room(members: int, parameters: int) -> None:
+    """Raises SettingError: a committee that memory is not for."""
+    size = 8 * members * parameters
+    if size > ROOM:
+        raise SettingError(
+            "committee",
+            f"of {members} members with {count(parameters, 'parameter')} takes {size / 1e9:.2g} GB; "
+            f"the limit is {ROOM / 1e9:g} GB, so {ROOM // (8 * parameters)} members",
+        )
 
 
 def _check_species(model: Model, structures: Sequence[Any]) -> None:

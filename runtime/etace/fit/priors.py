@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etace.errors import RequestError
+from etace.fit.table import PRIOR
 from etace.potential import Constant, Fixed, Linear, Potential
 
 FACTOR = re.compile(r"\(([^()]*)\)")
@@ -36,13 +37,10 @@ class Prior:
     diagonal: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("p", "wl", "wn"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= LARGEST:
-                raise RequestError(f"{name} of the prior is from 0 to {LARGEST}, not {value}")
+        names = ("kind", "p", "wl", "wn", "blocks")
+        PRIOR.check("prior", {name: getattr(self, name) for name in names})
 
 
-LARGEST = 20  # of its exponents and lengths: (100^2)^20 is still a number
 DEFAULTS = {
     "algebraic": (2 / 3, 1.0),
     "exponential": (2 / 3, 1.0),
@@ -56,8 +54,6 @@ def gamma(potential: Potential, prior: Prior) -> np.ndarray:
     """[P], > 0 for readouts and pairs; 0 for a learnable onebody, which is free."""
     columns: list[float] = []
     found: list[np.ndarray] = []
-    if prior.kind not in DEFAULTS:
-        raise RequestError(f"there is no prior `{prior.kind}`: {', '.join(sorted(DEFAULTS))}")
     for name in prior.blocks or {}:
         if name not in potential.lengths:
             raise RequestError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -17,7 +16,10 @@ from typing import Any
 from etace.data.frames import without_password
 from etace.errors import RequestError
 from etace.fit.factors import KINDS
+from etace.fit.rules import SettingError, known
+from etace.fit.table import SETTINGS, checked
 from etace.fit.weights import Weights
+from etace.io.toml import read_toml
 
 HEADER = "# Every setting of this fit; `etace fit {name}` repeats it.\n"
 
@@ -35,6 +37,8 @@ class Settings:
     extrapolation: grades of how far atoms are from the training data (`etace.extrapolation`)
     seed: of all that is drawn: starts of frozen random radials, hold-out, committee
     output: the model file
+
+    What each may be says `etace.fit.table`.
     """
 
     spec: str
@@ -59,17 +63,10 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.train:
-            raise RequestError("a fit needs data: --train FILE")
-        wrong = [k for k in self.kinds if k not in KINDS]
-        if wrong or not self.kinds:
-            raise RequestError(f"labels to fit are some of {', '.join(KINDS)}, not {wrong or '[]'}")
-        if not 0 <= self.holdout < 1:
-            raise RequestError(f"the hold-out is a fraction from 0 to 1, not {self.holdout}")
-        if self.calibrate and not self.committee:
-            raise RequestError("calibrating is for a committee: --committee N")
-        if self.committee < 0 or self.committee == 1:
-            raise RequestError(f"a committee has 2 members or more, not {self.committee}")
+        """Raises SettingError: one that `fit.table` does not allow."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in checked(given).items():
+            object.__setattr__(self, name, value)
 
 
 def beside(output: str | Path, ending: str) -> Path:
@@ -105,31 +102,22 @@ def to_toml(settings: Settings, record: Mapping[str, Any]) -> str:
 
 
 def from_toml(path: Path) -> Settings:
-    """Raises RequestError: not such a file, or a key it does not know."""
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf8"))
-    except OSError as error:
-        raise RequestError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} is not a settings file: {error}") from None
+    """Raises RequestError: not such a file, a key it does not know, a value that is not allowed."""
+    found = read_toml(path)
     found.pop("record", None)
-    known = {f.name for f in fields(Settings)}
-    if unknown := sorted(set(found) - known):
-        raise RequestError(
-            f"{path}: unknown settings {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
-        )
-    missing = [name for name in ("spec", "output", "train") if name not in found]
-    if missing:
-        raise RequestError(f"{path}: {', '.join(missing)} is missing")
     folder = path.parent
     try:
+        known("", found, {f.name: f for f in fields(Settings)})
+        for name in ("spec", "output", "train"):
+            if name not in found:
+                raise SettingError(name, "is missing")
         for name in ("spec", "output"):
-            found[name] = str(folder / found[name])
+            found[name] = str(folder / SETTINGS[name].check(name, found[name]))
         for name in ("train", "test"):
-            found[name] = tuple(_absolute(p, folder) for p in found.get(name, ()))
-        found["kinds"] = tuple(found.get("kinds", KINDS))
+            given = SETTINGS[name].check(name, found.get(name, ()))
+            found[name] = tuple(_absolute(p, folder) for p in given)
         return Settings(**found)
-    except TypeError as error:
+    except SettingError as error:
         raise RequestError(f"{path}: {error}") from None
 
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etace.errors import RequestError
 from etace.fit.factors import System
 
 FLOOR = 1e-20  # of the noise, relative to the mean square of the labels: noiseless data have none
@@ -63,9 +62,6 @@ def evidence(
     noise, prior_scale: standard deviations sqrt(ve), sqrt(v0); None: by evidence. Weighted rows have
     noise 1 times `noise`. The validation rows are not looked at.
     """
-    for name, value in (("noise", noise), ("prior_scale", prior_scale)):
-        if value is not None and not (isinstance(value, int | float) and 0 < value < np.inf):
-            raise RequestError(f"option `{name}` must be a number above 0, found {value!r}")
     U, s, Vt = np.linalg.svd(system.R)
     keep = (
         s > s[0] * np.finfo(float).eps * len(s) if len(s) and s[0] > 0 else np.zeros(len(s), bool)

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from etace.errors import RequestError
-from etace.fit.factors import KINDS
+from etace.fit import table
 
-LARGEST = 1e12
 DEFAULT = {"energy": 30.0, "forces": 1.0, "virial": 1.0}
 
 
@@ -23,16 +22,7 @@ class Weights:
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for group, own in self.groups.items():
-            for kind, w in own.items():
-                if kind not in KINDS:
-                    raise RequestError(
-                        f"weights of `{group}`: `{kind}` is none of {', '.join(KINDS)}"
-                    )
-                if not 0 <= w <= LARGEST:
-                    raise RequestError(
-                        f"weights of `{group}`: {kind} = {w} is not from 0 to {LARGEST:g}"
-                    )
+        table.WEIGHTS.check("weights", self.groups)
 
     def __call__(self, group: str, kind: str) -> float:
         default = {**DEFAULT, **self.groups.get("default", {})}

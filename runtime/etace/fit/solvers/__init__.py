@@ -6,14 +6,14 @@ time. `solver(name, **options)` is one with its options set, checked before any 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, wraps
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
 
-from etace.errors import RequestError
+from etace.fit import table
 from etace.fit.factors import System
 from etace.fit.solve import Solution, evidence
 from etace.fit.solvers.ard import ard
@@ -29,7 +29,24 @@ __all__ = ["SOLVERS", "Solution", "Solver", "has_posterior", "named", "options",
 Solver = Callable[[System, System | None], Solution]
 
 ONE = System(np.eye(1), np.ones(1), 1.0, 3)  # the smallest there is
-SOLVERS: Mapping[str, Callable[..., Solution]] = {
+
+
+def _checked(name: str, solve: Callable[..., Solution]) -> Callable[..., Solution]:
+    """The same, with its options checked against the table."""
+
+    @wraps(solve)
+    def checked(system: System, validation: System | None = None, **given: Any) -> Solution:
+        return solve(system, validation, **_own(name, given))
+
+    return checked
+
+
+def _own(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as Python calls them."""
+    return {f"{k}_" if iskeyword(k) else k: v for k, v in table.options(name, given).items()}
+
+
+WAYS: Mapping[str, Callable[..., Solution]] = {
     "blr": evidence,
     "qr": tikhonov,
     "rrqr": rrqr,
@@ -40,28 +57,19 @@ SOLVERS: Mapping[str, Callable[..., Solution]] = {
     "omp": omp,
     "lars": lars,
 }
+SOLVERS = {name: _checked(name, solve) for name, solve in WAYS.items()}
 
 
 def options(name: str) -> tuple[str, ...]:
-    """Names of the options of a solver. Python's own words have an underscore: `lambda_`."""
-    if name not in SOLVERS:
-        raise RequestError(f"there is no solver `{name}`; there is: {', '.join(SOLVERS)}")
-    parameters = inspect.signature(SOLVERS[name]).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    """Names of the options of a solver."""
+    table.options(name, {})
+    return tuple(table.SOLVERS[name])
 
 
 def solver(name: str, **given: Any) -> Solver:
-    """The solver with these options. Raises RequestError: an unknown name or a wrong value."""
-    known = options(name)
-    own = {f"{k}_" if f"{k}_" in known else k: v for k, v in given.items()}
-    for key in own:
-        if key not in known:
-            raise RequestError(
-                f"solver `{name}` has no option `{key}`; there is: {', '.join(known)}"
-            )
-    made = partial(SOLVERS[name], **own)
-    made(ONE, ONE)  # a wrong value is found here, not after hours of assembly
-    return made
+    """The solver with these options. Raises SettingError: an unknown name or a wrong value."""
+    own = _own(name, given)
+    return partial(SOLVERS[name], **own)
 
 
 def has_posterior(made: Solver) -> bool:

@@ -18,7 +18,6 @@ from scipy.linalg import solve_triangular
 from etace.fit.factors import System
 from etace.fit.solve import FLOOR, Solution, evidence
 from etace.fit.solvers.figures import figures
-from etace.fit.solvers.options import above, whole
 
 
 def ard(
@@ -32,9 +31,6 @@ def ard(
     """threshold: a column is left out when its prior variance is this many times smaller than the
     common one of `blr`; tol: stop when a step moves the predictions by less than this part of the
     residual. root is the posterior covariance's; columns left out have none."""
-    above("threshold", threshold, 1.0)
-    above("tol", tol)
-    whole("maxiter", maxiter)
     P = system.R.shape[1]
     first = evidence(system)
     if "noise" not in first.notes:  # no column, or none that is not 0

@@ -9,15 +9,6 @@ import numpy as np
 from etace.fit.factors import System
 from etace.fit.solve import Path, Solution
 from etace.fit.solvers.figures import figures, losses
-from etace.fit.solvers.options import above, whole
-
-
-def check(size: int | None, within: float, max_size: int | None) -> None:
-    if size is not None:
-        whole("size", size)
-    if max_size is not None:
-        whole("max_size", max_size)
-    above("within", within, 1.0, equal=True)
 
 
 def choose(

@@ -11,7 +11,6 @@ from scipy.sparse import linalg
 from etace.fit.factors import System
 from etace.fit.solve import Solution
 from etace.fit.solvers.figures import figures
-from etace.fit.solvers.options import above, whole
 
 
 def lsqr(
@@ -24,7 +23,6 @@ def lsqr(
     maxiter: int = 100_000,
 ) -> Solution:
     """By LSQR (Paige and Saunders 1982). Stops early on an ill-conditioned system: `conlim`."""
-    _check(damp, atol, conlim, maxiter)
     R, z = _rows(system)
     found = linalg.lsqr(R, z, damp=damp, atol=atol, btol=atol, conlim=conlim, iter_lim=maxiter)
     return _solution(system, validation, found[0], found[1], found[2])
@@ -40,17 +38,9 @@ def lsmr(
     maxiter: int = 100_000,
 ) -> Solution:
     """By LSMR (Fong and Saunders 2011), whose |A^T r| falls at every step."""
-    _check(damp, atol, conlim, maxiter)
     R, z = _rows(system)
     found = linalg.lsmr(R, z, damp=damp, atol=atol, btol=atol, conlim=conlim, maxiter=maxiter)
     return _solution(system, validation, found[0], found[1], found[2])
-
-
-def _check(damp: float, atol: float, conlim: float, maxiter: int) -> None:
-    above("damp", damp, equal=True)
-    above("atol", atol, equal=True)
-    above("conlim", conlim, equal=True)
-    whole("maxiter", maxiter)
 
 
 def _rows(system: System) -> tuple[np.ndarray, np.ndarray]:

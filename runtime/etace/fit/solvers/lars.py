@@ -11,8 +11,7 @@ from scipy.linalg import solve_triangular
 
 from etace.fit.factors import System
 from etace.fit.solve import Solution
-from etace.fit.solvers.choice import check, choose
-from etace.fit.solvers.options import above
+from etace.fit.solvers.choice import choose
 
 DEPENDENT = 1e-7  # what is left of a column, at least, to be one of its own
 
@@ -32,8 +31,6 @@ def lars(
 
     size, within: which of the path to take, see `choice`; max_size: where the path ends.
     """
-    check(size, within, max_size)
-    above("rtol", rtol)
     found = _path(system, max_size or size, rtol)
     if refit:
         found = [_refitted(system, c) for c in found]

@@ -7,7 +7,7 @@ from scipy.linalg import solve_triangular
 
 from etace.fit.factors import System
 from etace.fit.solve import Solution
-from etace.fit.solvers.choice import check, choose
+from etace.fit.solvers.choice import choose
 
 DEPENDENT = 1e-10  # what is left of a column, at least, to be one of its own
 
@@ -25,7 +25,6 @@ def omp(
 
     size, within: which of the path to take, see `choice`; max_size: where the path ends.
     """
-    check(size, within, max_size)
     return choose(system, validation, _path(system, max_size or size), size, within)
 
 

@@ -8,7 +8,6 @@ from scipy.linalg import qr, solve_triangular
 from etace.fit.factors import System
 from etace.fit.solve import Solution
 from etace.fit.solvers.figures import figures
-from etace.fit.solvers.options import above, one_of
 
 
 def rrqr(
@@ -23,8 +22,6 @@ def rrqr(
     solution: minimum_norm, the shortest c; basic, c = 0 for the columns beyond the rank. Both
     predict the same for the training rows. Deterministic (LAPACK's geqp3), unlike upstream's.
     """
-    above("rtol", rtol)
-    one_of("solution", solution, ("minimum_norm", "basic"))
     Q, T, order = qr(system.R, mode="economic", pivoting=True)
     size = np.abs(np.diag(T))
     r = int((size > rtol * size.max(initial=0.0)).sum())

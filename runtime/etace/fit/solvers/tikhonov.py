@@ -7,7 +7,6 @@ import numpy as np
 from etace.fit.factors import System
 from etace.fit.solve import Solution
 from etace.fit.solvers.figures import figures
-from etace.fit.solvers.options import above
 
 
 def tikhonov(
@@ -18,8 +17,6 @@ def tikhonov(
 
     By the SVD of R, equal to QR of R with rows lambda I below it, and exact for lambda = 0 too.
     """
-    above("lambda", lambda_, equal=True)
-    above("rtol", rtol)
     U, s, Vt = np.linalg.svd(system.R, full_matrices=False)
     keep = s > rtol * s.max(initial=0.0)
     U, kept, Vt = U[:, keep], s[keep], Vt[keep]

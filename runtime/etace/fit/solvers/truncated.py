@@ -7,7 +7,6 @@ import numpy as np
 from etace.fit.factors import System
 from etace.fit.solve import Solution
 from etace.fit.solvers.figures import figures
-from etace.fit.solvers.options import above
 
 EPS = 1e-15  # singular values below this times the largest are noise
 
@@ -19,8 +18,6 @@ def tsvd(
 
     Without one: as many as predict the validation rows best, or 1e-9 where there are none.
     """
-    if rtol is not None:
-        above("rtol", rtol)
     U, s, Vt = np.linalg.svd(system.R, full_matrices=False)
     n = int((s > EPS * s.max(initial=0.0)).sum())
     weights = (U[:, :n].T @ system.z) / s[:n]
