@@ -298,7 +298,7 @@ def test_same_bits_twice_and_hard_cases_without_a_warning(name):
             "`solver_options.noise` must be a number from 1e-30 to 1e+30, found 0",
         ),
         ("ard", {"threshold": 0.5}, "must be a number above 1 and up to 1e+30, found 0.5"),
-        ("lsqr", {"maxiter": 0}, "maxiter` must be a whole number from 1 to 1000000000, found 0"),
+        ("lsqr", {"maxiter": 0}, "maxiter` must be a whole number from 1 to 1000000, found 0"),
         ("omp", {"size": 2.5}, "size` must be a whole number from 1 to 1000000000, found 2.5"),
         ("lars", {"within": 0.9}, "within` must be a number from 1 to 1e+30, found 0.9"),
     ],

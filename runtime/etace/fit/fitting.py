@@ -133,7 +133,10 @@ def solve(
     prior: Prior,
     solver: str | Solver = "blr",
 ) -> Solved:
-    """Weights, prior and solver applied to the factors: no second pass over the data."""
+    """Weights, prior and solver applied to the factors: no second pass over the data.
+
+    Raises RequestError: the solution is not finite.
+    """
     whole = of_split(factors, weights, "train")
     held = of_split(factors, weights, "validation")
     g = gamma(model.potential, prior)
@@ -141,6 +144,10 @@ def solve(
     scale = g[reduced.others]
     validation = reduced.seen(held).scaled(scale) if held.rows else None
     found = named(solver)(reduced.rest.scaled(scale), validation)
+    if not np.isfinite(found.c).all():
+        raise RequestError(
+            "the solution is not finite: weights or labels are out of all proportion"
+        )
     root = None if found.root is None else reduced.back(found.root / scale[:, None])
     path = found.path
     if path is not None:

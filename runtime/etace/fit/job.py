@@ -115,10 +115,6 @@ def run(
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
     del factors  # the largest arrays of a fit
-    if not np.isfinite(solved.c).all():
-        raise RequestError(
-            "the solution is not finite: weights or labels are out of all proportion"
-        )
     blind = [f"columns that the data cannot tell apart: {line}" for line in _blind(model, solved)]
     for line in blind[:SHOWN]:
         progress.note(line)

@@ -23,7 +23,7 @@ class SettingError(RequestError):
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(key, what)
-        self.key, self.what = key, what
+        self.key, self.what = _one_line(key), what
 
     def __str__(self) -> str:
         return f"`{self.key}` {self.what}"
@@ -266,6 +266,12 @@ def shown(value: Any) -> str:
         return "an empty list" if not value else f"a list with {shown(value[0])}"[:SHOWN]
     else:
         text = f"{type(value).__name__} {value!s}"
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
+def _one_line(key: str) -> str:
+    """A key in a message: short, and without characters that break the line."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in key)
     return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 

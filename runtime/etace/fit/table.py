@@ -34,7 +34,12 @@ FILES = ListOf(File(), "names of files")
 POSITIVE = Number(1 / LARGEST, LARGEST)
 PART = Number(0, 1, without_least=True)
 SIZE = Whole(1, 1_000_000_000)
-ITERATIVE = {"damp": Number(0, LARGEST), "atol": Number(0, 1), "conlim": Number(0, LARGEST), "maxiter": SIZE}  # fmt: skip
+ITERATIVE = {
+    "damp": Number(0, LARGEST),
+    "atol": Number(0, 1),
+    "conlim": Number(0, LARGEST),
+    "maxiter": Whole(1, 1_000_000),
+}
 PATH = {"size": Maybe(SIZE), "within": Number(1, LARGEST), "max_size": Maybe(SIZE)}
 
 # (100 / 0.01)^20 is still a number
@@ -57,7 +62,7 @@ SOLVERS: Mapping[str, Mapping[str, Rule]] = {
     "ard": {
         "threshold": Number(1, LARGEST, without_least=True),
         "tol": PART,
-        "maxiter": SIZE,
+        "maxiter": Whole(1, 10_000),
     },
     "lsqr": ITERATIVE,
     "lsmr": ITERATIVE,
