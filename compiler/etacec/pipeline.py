@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from etace import __version__
+from etace import __version__, dtypes
 from etace.native import Program, RowProgram
 
 from etacec import passes
@@ -98,8 +98,9 @@ def compile_text(
     """Compile the text of an `.etace` file; raises `Mistakes` with everything that is wrong.
 
     name: display name, for messages and the module's header; files: where `use` and `load` look.
-    cache: folder for coupling coefficients, or None.
+    cache: folder for coupling coefficients, or None. Raises RequestError: another dtype.
     """
+    dtypes.known(dtype)
     files = files if files is not None else Files()
     overrides = dict(overrides or {})
     text = normal(text)
@@ -114,7 +115,7 @@ def compile_text(
     except Mistakes as mistakes:
         raise Mistakes(mistakes.diagnostics, {**sources, **files.texts}) from None
     stages = passes.run(lower(spec), cache)
-    digest = _digest({**sources, **files.texts}, files.arrays, overrides, dtype)
+    digest = spec_digest({**sources, **files.texts}, files.arrays, overrides, dtype)
     header = Header(
         source=name.rsplit("/", 1)[-1],
         digest=digest,
@@ -162,18 +163,20 @@ def _arrays(spec: Spec, files: Files) -> dict[str, np.ndarray]:
     return {b.name: files.array(w.load, b.span.file) for b, w in found if w is not None and w.load}
 
 
-def _digest(
+def spec_digest(
     sources: Mapping[str, str],
     arrays: Mapping[str, np.ndarray],
     overrides: Mapping[str, str],
     dtype: str,
+    version: str = __version__,
 ) -> str:
+    """sha256 of all that decides what a spec compiles to. version: of the etace that compiles it"""
     whole = {
         "sources": [sources[k] for k in sorted(sources)],
         "arrays": {k: hashlib.sha256(a.tobytes()).hexdigest() for k, a in arrays.items()},
         "overrides": dict(overrides),
         "dtype": dtype,
         "gauge": GAUGE_VERSION,
-        "etace": __version__,
+        "etace": version,
     }
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -35,3 +35,11 @@ class DataError(EtaceError):
 
 class NoFileError(DataError, RequestError):
     """Files of structures that are not there, or are named twice."""
+
+
+class EtaceWarning(UserWarning):
+    """Base class of all warnings that etace raises about its input."""
+
+
+class NoDigestWarning(EtaceWarning):
+    """A file of etace 0.1, which carries no digest: whether it is whole cannot be checked."""

@@ -12,8 +12,9 @@ import numpy as np
 
 from etace.backend import BACKENDS
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
+from etace.io import schema
 from etace.io.model_file import read_model
-from etace.model import FORMAT, Model
+from etace.model import Model
 from etace.potential import Potential
 
 
@@ -153,12 +154,17 @@ def from_tensors(
         loaded.set_extrapolation(tensors.get("extrapolation"))
     except ParameterError as error:
         raise ModelFileError(f"{where}: {error}") from None
-    card = metadata.get("card")
-    loaded.card = dict(card) if isinstance(card, Mapping) else None
+    if "card" in metadata:
+        loaded.card = dict(metadata["card"])
     names = [str(p) for p in loaded.potential.linear_parameters]
-    if metadata.get("linear_parameters", names) != names:
+    if metadata["linear_parameters"] != names:
         raise ModelFileError(
             f"{where}: its linear parameters are in another order than this etace makes"
+        )
+    if not np.isclose(metadata["cutoff"], loaded.cutoff_radius, rtol=1e-12, atol=0.0):
+        raise ModelFileError(
+            f"{where}: it says its cutoff is {metadata['cutoff']:g} Å, its spec "
+            f"{loaded.cutoff_radius:g} Å"
         )
     return loaded
 
@@ -169,31 +175,48 @@ def compilation(
     where: str,
     dtype: str | None = None,
 ) -> Any:
-    """What the texts in a model file compile to, an `etacec.Compilation`. Raises ModelFileError."""
+    """What the texts in a model file compile to, an `etacec.Compilation`. Raises ModelFileError.
+
+    The file is checked whole before anything of it is used.
+    """
+    schema.model(tensors, metadata, where)
     etacec = _compiler()
     from etacec.model.files import Files
 
-    if metadata.get("format") != FORMAT:
-        raise ModelFileError(
-            f"{where}: written in format {metadata.get('format')!r}; this etace reads {FORMAT}"
-        )
+    sources, root = dict(metadata["sources"]), metadata["root"]
+    text = sources.pop(root)
+    carried = {k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")}
     try:
-        sources, root, _ = dict(metadata["sources"]), metadata["root"], metadata["model"]
-        text = sources.pop(root)
-        overrides = metadata["overrides"]
-        carried = {
-            k.removeprefix("arrays/"): v for k, v in tensors.items() if k.startswith("arrays/")
-        }
-        files = Files(None, carried_texts=sources, carried_arrays=carried)
-        return etacec.compile_text(
-            text, root, files=files, overrides=overrides,
-            dtype=dtype or metadata["dtype"], cache=_coupling_cache(),
+        done = etacec.compile_text(
+            text, root, files=Files(None, carried_texts=sources, carried_arrays=carried),
+            overrides=metadata["overrides"], dtype=dtype or metadata["dtype"],
+            cache=_coupling_cache(),
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{where}: its metadata is incomplete ({error})") from None
     except etacec.Mistakes as mistakes:
         first = mistakes.diagnostics[0].message
         raise ModelFileError(f"{where}: the spec it carries does not compile: {first}") from None
+    _same_spec(done, metadata, where)
+    return done
+
+
+def _same_spec(done: Any, metadata: Mapping[str, Any], where: str) -> None:
+    """That the texts are those the parameters belong to, and couplings have the signs they had: both are in
+    the digest, with the version that wrote it."""
+    from etacec.pipeline import spec_digest
+
+    own = spec_digest(
+        done.sources, done.arrays, done.overrides, metadata["dtype"], metadata["versions"]["etace"]
+    )
+    if own != metadata["spec_sha256"]:
+        raise ModelFileError(
+            f"{where}: its spec is not the one its parameters belong to (spec_sha256 is another)"
+        )
+    species = [str(s) for s in done.spec.species]
+    if species != metadata["species"]:
+        raise ModelFileError(
+            f"{where}: it says its species are {', '.join(metadata['species'])}, its spec "
+            f"{', '.join(species)}"
+        )
 
 
 def _params_of(
@@ -213,7 +236,8 @@ def _params_of(
 
 
 def _other_params(path: Path, model: Model) -> dict[str, dict[str, Any]]:
-    tensors, _ = read_model(path)
+    tensors, metadata = read_model(path)
+    schema.model(tensors, metadata, str(path))
     return _params_of(tensors, model, str(path))
 
 

@@ -23,6 +23,7 @@ from etace.errors import EtaceError, ParameterError, RequestError
 from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.evaluator import Evaluator, Members
+from etace.io import schema
 from etace.io.model_file import write_model
 from etace.native import Program, RowProgram
 from etace.native.evaluator import NativeEvaluator
@@ -34,8 +35,6 @@ from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
 from etace.rows import HostRows, Rows
 from etace.structure import Paired, paired
-
-FORMAT = 1  # of what `save` writes
 
 
 class Result(NamedTuple):
@@ -343,6 +342,8 @@ class Model:
                     f"extrapolation needs [{species}, {functions}, {functions}], not "
                     f"{list(values.shape)}"
                 )
+            if not np.isfinite(values).all():
+                raise ParameterError("the factors of extrapolation grades must be finite numbers")
         self._extrapolation = values
 
     def extrapolation_grades(self, structures: Sequence[Any]) -> Iterator[np.ndarray]:
@@ -444,7 +445,9 @@ class Model:
         their names, versions, and the card if there is one. Same model, same bytes. Raises
         ModelFileError; never a half file.
         """
-        write_model(path, *self.content())
+        tensors, metadata = self.content()
+        schema.model(tensors, metadata, f"cannot write {path}")
+        write_model(path, tensors, metadata)
 
     def content(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """(tensors, metadata) of its file; `etace.loading.from_tensors` is the inverse."""
@@ -454,7 +457,6 @@ class Model:
         tensors |= {f"arrays/{name}": np.asarray(a) for name, a in self.arrays.items()}
         metadata = {
             **self.origin,
-            "format": FORMAT,
             "model": self.name,
             "species": list(self.species),
             "cutoff": self.cutoff_radius,

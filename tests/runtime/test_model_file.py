@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 import safetensors.numpy
-from etace.errors import ModelFileError
+from etace.errors import ModelFileError, NoDigestWarning
 from etace.io import model_file
-from etace.io.model_file import read_model, write_model
+from etace.io.model_file import digest, read_model, write_model
 from etace.io.replace import check_writable, replacing
 
 TENSORS = {
@@ -104,11 +104,59 @@ def test_files_of_other_programs_and_of_later_versions_are_refused(tmp_path):
         (None, "not written by etace"),
         ({"etace": "{"}, "damaged"),
         ({"etace": "[1]"}, "damaged"),
-        ({"etace": '{"format": 2, "metadata": {}}'}, "format 2, this etace reads up to 1"),
+        ({"etace": '{"format": true, "metadata": {}}'}, "its format is no number"),
+        ({"etace": '{"format": 0, "metadata": {}}'}, "its format is no number"),
+        ({"etace": "[" * 100_000}, "damaged"),
+        ({"etace": '{"format": 1, "metadata": {"x": NaN}}'}, "NaN is no number"),
+        ({"etace": '{"format": 1, "metadata": {}, "sha256": ""}'}, "damaged"),
+        ({"etace": '{"format": 2, "metadata": {}}'}, "it should hold format, metadata, sha256"),
+        ({"etace": '{"format": 3}'}, "format 3, this etace reads up to 2: install a newer one"),
     ):
         safetensors.numpy.save_file({"a": np.zeros(2)}, path, metadata=metadata)
         with pytest.raises(ModelFileError, match=message):
             read_model(path)
+
+
+def test_a_flipped_bit_is_never_read_as_something_else(tmp_path):
+    """Every bit of a small file: refused in one line, or (in the padding) the same content."""
+    path = tmp_path / "m"
+    write_model(path, {"a": np.array([1.5, -2.0]), "b": np.zeros((2, 0))}, {"text": "rcut = 5.5 Å"})
+    whole, before = path.read_bytes(), read_model(path)
+    refused = 0
+    for k in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[k // 8] ^= 1 << k % 8
+        path.write_bytes(changed)
+        try:
+            tensors, metadata = read_model(path)
+        except ModelFileError as error:
+            assert "\n" not in str(error)
+            refused += 1
+            continue
+        assert metadata == before[1]
+        assert {n: a.tobytes() for n, a in tensors.items()} == {
+            n: a.tobytes() for n, a in before[0].items()
+        }
+    assert refused > 7.5 * len(whole)
+
+
+def test_the_digest_tells_names_dtypes_and_shapes_apart():
+    a = np.arange(6.0)
+    others = [
+        ({"a": a}, {}), ({"b": a}, {}), ({"a": a.reshape(2, 3)}, {}), ({"a": a.view(np.int64)}, {}),
+        ({"a": a}, {"x": 1}), ({"a": a[:3], "b": a[3:]}, {}), ({"a": a[:2], "b": a[2:]}, {}),
+    ]  # fmt: skip
+    assert len({digest(*own) for own in others}) == len(others)
+    assert digest({"a": np.asfortranarray(a.reshape(2, 3))}, {}) == digest(*others[2])
+
+
+def test_a_file_of_the_first_format_is_read_with_one_note(tmp_path):
+    path = tmp_path / "old"
+    text = '{"format": 1, "metadata": {"x": 1}}'
+    safetensors.numpy.save_file({"a": np.ones(2)}, path, metadata={"etace": text})
+    with pytest.warns(NoDigestWarning, match="old carries no digest") as found:
+        assert read_model(path)[1] == {"x": 1}
+    assert len(found) == 1
 
 
 def test_what_a_file_cannot_hold_is_refused_before_writing(tmp_path):

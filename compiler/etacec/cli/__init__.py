@@ -25,7 +25,7 @@ from etacec.cli import (
     run,
     show,
 )
-from etacec.cli.common import drop_output, stop_once
+from etacec.cli.common import drop_output, stop_once, warnings_in_a_line
 
 app = typer.Typer(
     name="etace",
@@ -60,11 +60,13 @@ def version(value: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     show_version: bool = typer.Option(
         False, "--version", callback=version, is_eager=True, help="Print the version."
     ),
 ) -> None:
     """Write, check, compile and run potentials of the Atomic Cluster Expansion."""
+    context.with_resource(warnings_in_a_line())
 
 
 def main() -> None:

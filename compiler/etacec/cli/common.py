@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,25 @@ def fail(message: str, code: int) -> NoReturn:
     """One line on stderr; 1: the file is invalid, 2: the command is."""
     typer.echo(f"etace: {message}", err=True)
     raise typer.Exit(code)
+
+
+@contextmanager
+def warnings_in_a_line() -> Iterator[None]:
+    """Our own warnings are notes on stderr, without the line of code that gave them."""
+    from etace.errors import EtaceWarning
+
+    with warnings.catch_warnings():
+        otherwise = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, EtaceWarning):
+                typer.echo(f"etace: note: {message}", err=True)
+            else:
+                otherwise(message, category, *where)
+
+        warnings.showwarning = show
+        warnings.simplefilter("default", EtaceWarning)
+        yield
 
 
 def exit_code(error: Exception) -> int:

@@ -48,10 +48,12 @@ def facts(done: Any) -> dict[str, Any]:
 
 def _of_model(path: Any) -> dict[str, Any]:
     from etace.errors import EtaceError
+    from etace.io import schema
     from etace.io.model_file import read_model
 
     try:
         tensors, metadata = read_model(path)
+        schema.model(tensors, metadata, str(path))
     except EtaceError as error:
         fail(str(error), 1 if path.exists() else 2)
     return {

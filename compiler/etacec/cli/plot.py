@@ -111,12 +111,13 @@ def _carried(path: Path) -> Any:
     from fractions import Fraction
 
     from etace.io.model_file import read_model
-    from etace.loading import compilation
+    from etace.loading import compilation, from_tensors
 
     from etacec.ir import nodes as op
     from etacec.model.spec import CARRIED
 
     tensors, metadata = read_model(path)
+    from_tensors(tensors, metadata, str(path))  # that parameters fit the spec
 
     def set_by_the_file(node: str, o: op.Op) -> op.Op:
         match o:

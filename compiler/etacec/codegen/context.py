@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from etace import dtypes
 
 from etacec.codegen.breaking import broken
 from etacec.codegen.names import Names
@@ -35,7 +36,7 @@ class Context:
     def __init__(self, graph: ModelGraph, arrays: Mapping[str, np.ndarray], dtype: str):
         self.graph = graph
         self.arrays = arrays
-        self.dtype = dtype
+        self.dtype = dtypes.known(dtype)
         self.n = len(graph.species)
         blocks = [n for n in graph.nodes() if getattr(graph.op(n), "block", None) is not None]
         found = {o.model: (n, o) for n, o in graph.of(op.Total)}

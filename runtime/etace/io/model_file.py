@@ -1,25 +1,31 @@
 """Model files: named arrays and a description, in one safetensors file.
 
-The description is JSON under the metadata key "etace": {"format": 1, "metadata": {..}}, with sorted
-keys. The same arrays and description give the same bytes. A file is complete or not there: it is
-written under another name beside its place, and moved there at the end.
+The description is JSON under the metadata key "etace": {"format": 2, "metadata": {..}, "sha256": ".."}, with
+sorted keys. The digest is of the metadata and of every array: name, dtype, shape and bytes; a file that is
+not what was written is refused. Format 1, of etace 0.1, has no digest: it is read with a warning.
+
+The same arrays and description give the same bytes. A file is complete or not there: it is written under
+another name beside its place, and moved there at the end.
 """
 
+import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from etace.errors import ModelFileError
+from etace.errors import ModelFileError, NoDigestWarning
 from etace.io.replace import replacing
 
-FORMAT = 1
+FORMAT = 2
 KEY = "etace"
 KINDS = "fiub"  # of numpy dtypes: floating, integer, unsigned, boolean
+CHANGED = "it was changed or damaged after it was written (its sha256 is another)"
 
 
 def write_model(
@@ -46,7 +52,10 @@ def write_model(
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(tensors, metadata) of a model file, as `write_model` took them.
 
+    That they are what was written is checked; what they mean is not (`etace.io.schema`).
+
     Raises ModelFileError: no such file, not a model file, a damaged one, or one of a newer etace.
+    Warns NoDigestWarning: a file of etace 0.1.
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -56,22 +65,64 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dic
         raise ModelFileError(f"{path}: no such file") from error
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from error
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(
-            f"{path} is not a model file, or it is damaged or cut short ({error})"
+            f"{path} is not a model file, or it is damaged or cut short ({_line(error)})"
         ) from error
     if text is None:
         raise ModelFileError(f"{path} is a safetensors file, but was not written by etace")
+    return tensors, _described(path, text, tensors)
+
+
+def _described(
+    path: str | os.PathLike[str], text: str, tensors: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """The metadata; the version is looked at first, as all else may be otherwise in a later one."""
     try:
-        description = json.loads(text)
-        version, metadata = int(description["format"]), dict(description["metadata"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"the description in {path} is damaged ({error})") from error
+        description = json.loads(text, parse_constant=_no_number)
+        version = description["format"]
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+            raise ValueError("its format is no number")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"the description in {path} is damaged ({_line(error)})") from error
     if version > FORMAT:
         raise ModelFileError(
             f"{path} has format {version}, this etace reads up to {FORMAT}: install a newer one"
         )
-    return tensors, metadata
+    wanted = {"format", "metadata"} | ({"sha256"} if version > 1 else set())
+    if set(description) != wanted or not isinstance(description["metadata"], dict):
+        raise ModelFileError(
+            f"the description in {path} is damaged (it should hold {', '.join(sorted(wanted))})"
+        )
+    metadata: dict[str, Any] = description["metadata"]
+    if version == 1:
+        warnings.warn(
+            f"{path} carries no digest, as all files of etace 0.1: whether it is whole cannot be checked",
+            NoDigestWarning,
+            stacklevel=3,
+        )
+    elif description["sha256"] != digest(tensors, metadata):
+        raise ModelFileError(f"{path} is not used: {CHANGED}")
+    return metadata
+
+
+def digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> str:
+    """sha256 of the metadata and of all arrays. Raises ValueError: what JSON cannot hold."""
+    h = hashlib.sha256()
+
+    def add(part: bytes | memoryview) -> None:
+        h.update(len(part).to_bytes(8, "little"))
+        h.update(part)
+
+    add(_text(metadata).encode())
+    for name, array in sorted(tensors.items()):
+        add(json.dumps([name, array.dtype.str, array.shape]).encode())
+        add(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+    return h.hexdigest()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def _serialised(
@@ -87,9 +138,18 @@ def _serialised(
         # safetensors takes the memory of an array as it lies: a transposed view would be scrambled
         arrays[name] = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
     try:
-        text = json.dumps(
-            {"format": FORMAT, "metadata": dict(metadata)}, sort_keys=True, allow_nan=False
-        )
-        return safetensors.numpy.save(arrays, metadata={KEY: text})
-    except (TypeError, ValueError, safetensors.SafetensorError) as error:
+        # names of JSON are texts: what was given otherwise is read as a text, and the digest is of that
+        own = json.loads(_text(dict(metadata)))
+        whole = {"format": FORMAT, "metadata": own, "sha256": digest(arrays, own)}
+        return safetensors.numpy.save(arrays, metadata={KEY: _text(whole)})
+    except (TypeError, ValueError, RecursionError, safetensors.SafetensorError) as error:
         raise ModelFileError(f"cannot write {path}: {error}") from error
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _line(error: Exception) -> str:
+    """What a library says, on one short line."""
+    return " ".join(str(error).split())[:200]
