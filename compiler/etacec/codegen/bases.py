@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from etacec.codegen.context import Context, call, plain, section
+from etacec.codegen.comments import safe
+from etacec.codegen.context import Context, call, section
 from etacec.codegen.tables import couplings_table, labels_table, pool_table
 from etacec.ir import nodes as op
 
@@ -25,7 +26,7 @@ def basis(c: Context, node: str, o: op.Couple) -> list[str]:
     weights = c.weights(radial, c.select(radial).weights)
     P = f"{c.names.derived(radial, 'polynomials')}(graph)"
     pooling = [weights, P, Y or "None", d("POOL"), "graph", str(c.n)]
-    out = section(f"basis {plain(node)}", o.doc)
+    out = section(f"basis {safe(node)}", o.doc)
     out += [
         "",
         "",

@@ -9,7 +9,8 @@ import numpy as np
 from etace import dtypes
 
 from etacec.codegen.breaking import broken
-from etacec.codegen.names import Names
+from etacec.codegen.comments import comment
+from etacec.codegen.names import Names, quoted
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
 from etacec.model.spec import Weights
@@ -51,7 +52,9 @@ class Context:
     def weights(self, node: str, w: Weights) -> str:
         """Where a function finds the weights of a block."""
         return (
-            f'params["{node}"]["weights"]' if w.learnable else self.names.derived(node, "WEIGHTS")
+            f'params[{quoted(node)}]["weights"]'
+            if w.learnable
+            else self.names.derived(node, "WEIGHTS")
         )
 
     def select(self, node: str) -> op.SelectLinear:
@@ -70,28 +73,11 @@ def call(start: str, function: str, arguments: Sequence[str]) -> list[str]:
     return broken(f"{start}{function}({', '.join(arguments)})", "    ")
 
 
-def comment(text: str, lead: bool = False) -> list[str]:
-    """User text as comment lines: printable characters only, so it cannot become code."""
-    if not text:
-        return []
-    lines = [f"# {plain(line)}".rstrip() for line in text.split("\n")]
-    return ["#", *lines] if lead else lines
-
-
-def plain(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def doc(text: str) -> str:
-    """Formula text inside a docstring: the language's own characters only."""
-    return plain(text).replace("\\", "/").replace('"', "'")
-
-
 def floats(values: Iterable[object]) -> str:
     items = [repr(float(v)) for v in values]  # type: ignore[arg-type]
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
 def strings(values: Iterable[str]) -> str:
-    items = [f'"{v}"' for v in values]
+    items = [quoted(v) for v in values]
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"

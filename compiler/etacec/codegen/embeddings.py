@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from etacec.codegen import expr
 from etacec.codegen.breaking import broken
-from etacec.codegen.context import Context, doc, floats, plain, section
+from etacec.codegen.comments import safe
+from etacec.codegen.context import Context, floats, section
 from etacec.codegen.tables import tuple_text, wrapped
 from etacec.formula.nodes import Node
 from etacec.ir import nodes as op
@@ -15,13 +16,13 @@ from etacec.ir import nodes as op
 def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
     name = c.names[node]
     tables, curves = _with_tables(c, node)
-    out = section(f"radial {plain(node)}", o.doc)
+    out = section(f"radial {safe(node)}", o.doc)
     channels = c.names.derived(node, "CHANNELS")
     out += ["# fmt: off", f"{channels} = (  # ({', '.join(o.binders)})"]
     out += wrapped((tuple_text(c) for c in o.channels), "    ")
     out += [")", "# fmt: on"]
     for table, meaning, values in tables.rows:
-        out += expr.table_lines(table, values, c.n, plain(meaning))
+        out += expr.table_lines(table, values, c.n, safe(meaning))
     calls = {}
     for what, curve, formula in curves:
         function = c.names.derived(node, what)
@@ -31,7 +32,7 @@ def radial(c: Context, node: str, o: op.SelectLinear) -> list[str]:
         calls[what] = f"{function}({', '.join(args)})"
         out += ["", "", f"def {function}({', '.join(args)}):"]
         symbol = "y(r)" if what == "transform" else f"e({curve.curve.argument})"
-        out.append(f'    """{symbol} = {doc(curve.curve.text)}"""')
+        out.append(f'    """{symbol} = {safe(curve.curve.text)}"""')
         out += expr.statements(formula)
     out += _polynomials(c, node, calls)
     shape = f"{len(o.channels)}, {o.polynomials}, {c.n**2}"
@@ -127,7 +128,7 @@ def polynomials_of(c: Context, node: str) -> str:
 def angular(c: Context, node: str, o: op.Harmonics) -> list[str]:
     name = c.names[node]
     return [
-        *section(f"angular {plain(node)}", o.doc),
+        *section(f"angular {safe(node)}", o.doc),
         "",
         "",
         f"def {name}(graph, lmax={o.lmax}):",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from etacec.codegen import expr
 from etacec.codegen.breaking import broken
-from etacec.codegen.context import Context, plain
+from etacec.codegen.context import Context
 from etacec.codegen.embeddings import bond_length, curves_of, polynomials_of, upstream
+from etacec.codegen.names import quoted
 from etacec.formula.nodes import polynomial_degree
 from etacec.ir import nodes as op
 
@@ -67,7 +68,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         entries.append((t, f"{own}.coefficients({w}, {_weights(c, _radial(c, t))})"))
     entries += [(t, repr(f)) for f, t in zbls]
     for key, value in entries:
-        out += broken(f'"{plain(key)}": {value},', "        ")
+        out += broken(f"{quoted(key)}: {value},", "        ")
     out += ["    }"]
     names = _feature_names(shells)
     for head, body in (
@@ -98,7 +99,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     if made:
         arguments += f", {d('PIECES')}"
         out += ["", "", f"{d('PIECES')} = {{"]
-        out += [*(f'    "{plain(key)}": {value},' for key, value in made), "}"]
+        out += [*(f"    {quoted(key)}: {value}," for key, value in made), "}"]
     else:
         out += ["", ""]
     return [*out, *broken(f"{d('inference')} = inference.Inference({arguments})")]
@@ -129,7 +130,7 @@ def _features(c: Context, names: dict[str, tuple[str, str, str]]) -> list[str]:
     for s, (R, Y, A) in names.items():
         shell = _shell_name(c, s)
         out += [
-            f'    {R} = inference.radials({shell}, tables["{plain(s)}"], edges)',
+            f"    {R} = inference.radials({shell}, tables[{quoted(s)}], edges)",
             f"    {Y} = inference.harmonics({shell}, edges)",
             f"    {A} = inference.pool({shell}, {R}, {Y})",
         ]
@@ -173,9 +174,9 @@ def _gradients(
         last = f"{first} + "
     for _, t in pairs:
         own = c.names.derived(t, "PAIR")
-        out.append(f'    E, f = inference.add_pair({own}, tables["{plain(t)}"], edges, E, f)')
+        out.append(f"    E, f = inference.add_pair({own}, tables[{quoted(t)}], edges, E, f)")
     for _, t in zbls:
-        out.append(f'    E, f = inference.add_zbl(tables["{plain(t)}"], edges, E, f)')
+        out.append(f"    E, f = inference.add_zbl(tables[{quoted(t)}], edges, E, f)")
     return [*out, "    return E, f"]
 
 
@@ -197,9 +198,9 @@ def _values(
         ]
     for _, t in pairs:
         own = c.names.derived(t, "PAIR")
-        out.append(f'    E = E + inference.pair_values({own}, tables["{plain(t)}"], edges)')
+        out.append(f"    E = E + inference.pair_values({own}, tables[{quoted(t)}], edges)")
     for _, t in zbls:
-        out.append(f'    E = E + inference.zbl_values(tables["{plain(t)}"], edges)')
+        out.append(f"    E = E + inference.zbl_values(tables[{quoted(t)}], edges)")
     total = 'E + tables["one-body"][:, None]' if onebodies else "E"
     return [*out, f"    return {total}"]
 
@@ -273,7 +274,7 @@ def _onebody(c: Context, terms: list[tuple[float, str]]) -> str:
         o = c.graph.op(t)
         assert isinstance(o, op.SelectConstant)
         table = c.names.derived(t, "ENERGIES")
-        out.append(_times(f, f'params["{t}"]["energies"]' if o.learnable else table))
+        out.append(_times(f, f'params[{quoted(t)}]["energies"]' if o.learnable else table))
     return " + ".join(out)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import re
 import unicodedata
 
 RESERVED = frozenset(
@@ -49,3 +50,10 @@ def identifier(name: str) -> str:
     if keyword.iskeyword(plain) or keyword.issoftkeyword(plain) or plain.startswith("__"):
         plain = plain.lstrip("_") + "_"
     return plain
+
+
+def quoted(name: str) -> str:
+    """A name of the spec or of our own as a text of Python or C. Raises ValueError for anything else."""
+    if not re.fullmatch(r"[\w. -]+", name):
+        raise ValueError(f"not a name: {name!r}")
+    return f'"{name}"'

@@ -9,7 +9,9 @@ import networkx as nx
 
 from etacec.codegen import inference
 from etacec.codegen.breaking import WIDTH, broken
-from etacec.codegen.context import Context, call, comment, floats, plain, section, strings
+from etacec.codegen.comments import comment, safe
+from etacec.codegen.context import Context, call, floats, section, strings
+from etacec.codegen.names import quoted
 from etacec.codegen.starts import learnable
 from etacec.codegen.tables import tuple_text
 from etacec.ir import nodes as op
@@ -20,9 +22,9 @@ def onebody(c: Context, node: str, o: op.SelectConstant) -> list[str]:
     name = c.names[node]
     table = c.names.derived(node, "ENERGIES")
     values = ", ".join(repr(float(e)) for e in o.energies)
-    energies = f'params["{node}"]["energies"]' if o.learnable else table
+    energies = f'params[{quoted(node)}]["energies"]' if o.learnable else table
     return [
-        *section(f"onebody {plain(node)}", o.doc),
+        *section(f"onebody {safe(node)}", o.doc),
         f"{table} = np.array([{values}], DTYPE)  # eV: {', '.join(c.graph.species)}",
         "",
         "",
@@ -36,7 +38,7 @@ def zbl(c: Context, node: str, o: op.Zbl) -> list[str]:
     name, table = c.names[node], c.names.derived(node, "ZBL")
     charges = [SYMBOLS.index(s) + 1 for s in c.graph.species]
     return [
-        *section(f"zbl {plain(node)}", o.doc),
+        *section(f"zbl {safe(node)}", o.doc),
         f"{table} = repulsion.Zbl(",
         f"    charges={tuple_text(charges)},",
         *broken(f"inner=bonds.by_pair({floats(o.inner)}, {c.n}, DTYPE),", "    "),
@@ -71,7 +73,7 @@ def readout(c: Context, node: str, o: op.Readout) -> list[str]:
         parts = [f"{A}(params, graph)", weights, table, "graph"]
         body = call("return ", "tensor.evaluate", parts)
     return [
-        *section(f"{o.kind} {plain(node)}", o.doc),
+        *section(f"{o.kind} {safe(node)}", o.doc),
         "",
         "",
         f"def {name}(params, graph):",
@@ -86,7 +88,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
     terms = list(zip(o.factors, c.graph.inputs(node), strict=True))
     text = _sum([(f, c.names[t]) for f, t in terms])
     called = _sum([(f, f"{c.names[t]}(params, graph)") for f, t in terms])
-    out = ["", "", f"# --- model {plain(o.model)}", *comment(o.doc), "", ""]
+    out = ["", "", f"# --- model {safe(o.model)}", *comment(o.doc), "", ""]
     out += [
         f"def {sites}(params, graph):",
         f'    """{text}: [atoms], eV."""',
@@ -95,7 +97,7 @@ def model(c: Context, node: str, o: op.Total) -> list[str]:
         "",
         "",
         f"{name} = Potential(",
-        f'    name="{plain(o.model)}",',
+        f"    name={quoted(o.model)},",
         "    species=SPECIES,",
     ]
     edges = any(isinstance(c.graph.op(t), op.Readout | op.Zbl) for _, t in terms)
@@ -170,13 +172,13 @@ def _shapes(c: Context, terms: list[str]) -> list[str]:
     """Learnable blocks these terms read, in the order of the graph."""
     needed = {a for t in terms for a in (t, *nx.ancestors(c.graph.network, t))}
     out = [
-        f'"{node}": {{"weights": {tuple_text(shape)}}},'
+        f'{quoted(node)}: {{"weights": {tuple_text(shape)}}},'
         for node, shape, _, _ in learnable(c)
         if node in needed
     ]
     for node, constant in c.graph.of(op.SelectConstant):
         if constant.learnable and node in needed:
-            out.append(f'"{node}": {{"energies": ({c.n},)}},')
+            out.append(f'{quoted(node)}: {{"energies": ({c.n},)}},')
     return out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from etacec.codegen.breaking import broken
 from etacec.codegen.context import Context
+from etacec.codegen.names import quoted
 from etacec.codegen.tables import array_table, tuple_text
 from etacec.ir import nodes as op
 from etacec.model.spec import Weights
@@ -24,7 +25,7 @@ def init(c: Context) -> list[str]:
     ]
     for node, shape, fans, w in learnable(c):
         start = f'"weights": {_start(c, node, shape, fans, w)}'
-        out += broken(f'"{node}": {{{start}}},', "        ")
+        out += broken(f"{quoted(node)}: {{{start}}},", "        ")
     for node, constant in c.graph.of(op.SelectConstant):
         if constant.learnable:
             table = c.names.derived(node, "ENERGIES")

@@ -16,7 +16,8 @@ from etace.inference.shells import Shell as Functions
 from etace.native import TILE, Part, Program
 from etace.repulsion import RATES, WEIGHTS, Zbl
 
-from etacec.codegen.context import Context, plain
+from etacec.codegen.comments import safe
+from etacec.codegen.context import Context
 from etacec.codegen.native import committee, support
 from etacec.codegen.native.cover import cover
 from etacec.codegen.native.distances import distances
@@ -98,7 +99,7 @@ class _Writer(Reader):
         ]
         text = "\n".join(
             [
-                f"// {plain(self.title)}: {plain(self.total.model)}, {c.dtype}.",
+                f"// {safe(self.title)}: {safe(self.total.model)}, {c.dtype}.",
                 f"// {', '.join(c.graph.species)}; ordered pairs: centre * {n} + neighbour. Å, eV.",
                 head(c.dtype, "\n".join([*body])),
                 *(f"enum {{ {k} = {v} }};" for k, v in numbers.items()),

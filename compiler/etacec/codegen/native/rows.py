@@ -10,7 +10,8 @@ import numpy as np
 from etace import tensor
 from etace.native import RowProgram, RowTerm
 
-from etacec.codegen.context import Context, plain
+from etacec.codegen.comments import safe
+from etacec.codegen.context import Context
 from etacec.codegen.native import support
 from etacec.codegen.native.curves import harmonic, harmonics_of, indent, recursion, slopes, table
 from etacec.codegen.native.distances import geometry, scalars
@@ -65,7 +66,7 @@ class _Writer(Reader):
             "",
         ]
         text = [
-            f"// {plain(self.title)}: rows of {plain(self.total.model)}, {c.dtype}.",
+            f"// {safe(self.title)}: rows of {safe(self.total.model)}, {c.dtype}.",
             f"// {', '.join(c.graph.species)}; ordered pairs: centre * {c.n} + neighbour. Å, eV.",
             head(c.dtype, "\n".join(body)),
             f"enum {{ SPECIES = {c.n}, NEAR = {NEAR} }};",
