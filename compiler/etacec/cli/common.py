@@ -61,13 +61,13 @@ def warnings_in_a_line() -> Iterator[None]:
     with warnings.catch_warnings():
         otherwise = warnings.showwarning
 
-        def show(message: Any, category: type[Warning], *where: Any) -> None:
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, EtaceWarning):
                 typer.echo(f"etace: note: {message}", err=True)
             else:
-                otherwise(message, category, *where)
+                otherwise(message, category, *where, **more)
 
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]
         warnings.simplefilter("default", EtaceWarning)
         yield
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from etace.io.cache import folder, foreign
-from etace.io.replace import replacing
+from etace.io.cache import folder, foreign, write_own
 
 from etacec.coupling.couple import couple
 from etacec.coupling.multiplicity import multiplicity
@@ -89,7 +88,7 @@ def _cached(pattern: Pattern, folder: Path) -> Coupling:
         return couple(pattern)
     path = folder / file_name(pattern)
     try:
-        kept = from_text(path.read_text(encoding="ascii"), pattern)
+        kept = None if foreign(path) else from_text(path.read_text(encoding="ascii"), pattern)
     except (OSError, ValueError):
         kept = None
     if kept is not None:
@@ -102,9 +101,8 @@ def _cached(pattern: Pattern, folder: Path) -> Coupling:
 def _write(path: Path, coupling: Coupling) -> None:
     """Beside, then in place at once: another process sees the old file or the whole new one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as beside:
-            beside.write_text(to_text(coupling), encoding="ascii")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_own(path, to_text(coupling).encode("ascii"))
     except (OSError, ValueError):  # ValueError: an integer longer than json reads (4300 digits)
         pass
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
+import pickle
 import re
+import sys
 import unicodedata
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from etace.io.cache import code_folder
+import lark
+from etace.io.cache import code_folder, keep, kept
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
@@ -28,28 +35,40 @@ _WORDS = {
     "$END": "the end of the file",
 }
 _NOT_A_NAME = {"E106", "E109", "E110", "E111", "E113"}
+OPTIONS: dict[str, Any] = {
+    "parser": "lalr", "lexer": "basic", "propagate_positions": True, "maybe_placeholders": True,
+}  # fmt: skip
 LIMIT = 1_000_000  # characters; a model is a page
 
 
 @cache
 def parser() -> Lark:
+    """Of the grammar, whose analysis takes Lark half a second: it is kept for this user."""
     grammar = files("etacec.syntax").joinpath("etace.lark").read_text(encoding="utf8")
-    return Lark(
-        grammar,
-        parser="lalr",
-        lexer="basic",
-        propagate_positions=True,
-        maybe_placeholders=True,
-        postlex=Newlines(),
-        cache=_kept(),
-    )
-
-
-def _kept() -> str | bool:
-    """Where Lark keeps the analysed grammar, which takes it half a second; as it is unpickled, only in a folder
-    that nobody else can write to."""
+    key = json.dumps([grammar, OPTIONS, lark.__version__, sys.version_info[:2]])
     folder = code_folder("grammar")
-    return str(folder.path / "etace.lark") if folder.path and folder.writable else False
+    path = folder.path / "etace.grammar" if folder.path else None
+    if path is not None and (content := kept(path, key)) is not None:
+        with suppress(Exception):  # whatever it holds: it is analysed anew
+            return _restored(content)
+    made = Lark(grammar, postlex=Newlines(), **OPTIONS)
+    if path is not None and folder.writable:
+        analysed = io.BytesIO()
+        made.save(analysed, exclude_options=("postlex",))
+        with suppress(OSError):
+            keep(path, key, analysed.getvalue())
+    return made
+
+
+class _Inert(pickle.Unpickler):
+    """Of numbers, texts, lists and tables alone: nothing in what was kept can be called."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in a grammar")
+
+
+def _restored(content: bytes) -> Lark:
+    return Lark._load_from_dict(**_Inert(io.BytesIO(content)).load(), postlex=Newlines())
 
 
 def parse(text: str, name: str) -> ast.File:

@@ -1,11 +1,15 @@
-"""The user's cache, and which folders of it code may be loaded from."""
+"""The user's cache: which folders and files of it code may be loaded from, and that they are what was kept."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from etace.io.replace import replacing, sweep, sweep_scratch
 
 VARIABLE = "ETACE_CACHE_DIR"
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -64,4 +68,41 @@ def code_folder(name: str) -> CodeFolder:
         return CodeFolder(None, problem)
     if not os.access(path, os.W_OK | os.X_OK):
         return CodeFolder(path, f"{path} cannot be written to")
+    _swept(path)
     return CodeFolder(path)
+
+
+@cache
+def _swept(path: Path) -> None:
+    """Once in a process: what killed ones left here and among the temporary files."""
+    sweep(path)
+    sweep_scratch()
+
+
+def mark(key: str, content: bytes) -> str:
+    """What binds a content to its key: kept beside it, and compared before the content is used."""
+    return hashlib.sha256(key.encode() + b"\0" + content).hexdigest()
+
+
+def kept(path: Path, key: str) -> bytes | None:
+    """What `keep` kept there under this key; None: nothing, or it may be somebody else's or damaged."""
+    if foreign(path):
+        return None
+    try:
+        whole = path.read_bytes()
+    except OSError:
+        return None
+    first, _, content = whole.partition(b"\n")
+    return content if first == mark(key, content).encode() else None
+
+
+def keep(path: Path, key: str, content: bytes) -> None:
+    """Raises OSError."""
+    write_own(path, mark(key, content).encode() + b"\n" + content)
+
+
+def write_own(path: Path, content: bytes) -> None:
+    """A whole file that this user alone can read and write. Raises OSError."""
+    with replacing(path) as beside:
+        beside.touch(mode=0o600)
+        beside.write_bytes(content)

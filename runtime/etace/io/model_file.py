@@ -117,7 +117,7 @@ def digest(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> st
     add(_text(metadata).encode())
     for name, array in sorted(tensors.items()):
         add(json.dumps([name, array.dtype.str, array.shape]).encode())
-        add(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+        add(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return h.hexdigest()
 
 

@@ -1,4 +1,8 @@
-"""Files that are complete or not there: written beside their place, then renamed."""
+"""Files that are complete or not there: written beside their place, then renamed; and folders to work in.
+
+What is not done yet has the process and its machine in its name, so that what a killed process left is known,
+and goes when another one begins.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,10 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Iterator
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -18,9 +25,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     one. Through a symbolic link, rather than over it. Raises OSError.
     """
     target = Path(os.path.realpath(path))
-    _sweep(target)
-    own = f"{os.getpid()}@{_host()}.{secrets.token_hex(4)}"
-    beside = target.with_name(f".{target.stem}.{own}{target.suffix}")
+    sweep(target.parent)
+    beside = target.with_name(f".{target.stem}.{_mark()}{target.suffix}")
     try:
         yield beside
         os.replace(beside, target)
@@ -34,23 +40,54 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(21, "it is a folder", str(path))
-    probe = target.with_name(f".{target.stem}.{os.getpid()}@{_host()}.{secrets.token_hex(4)}")
+    probe = target.with_name(f".{target.stem}.{_mark()}")
     with probe.open("xb"):
         pass
     probe.unlink()
 
 
-def _sweep(target: Path) -> None:
-    """Remove what processes of this machine that are no more had begun to write for `target`."""
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder of this process alone, among the temporary files; gone at the end. Raises OSError."""
+    folder = Path(tempfile.gettempdir()) / f"etace-{_mark()}"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes of this machine that are no more had begun to write here."""
+    _sweep(folder, r"\..*\.", lambda path: path.unlink(missing_ok=True))
+
+
+def sweep_scratch() -> None:
+    """Remove the folders to work in of such processes, those of this user."""
+
+    def remove(path: Path) -> None:
+        found = path.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            shutil.rmtree(path, ignore_errors=True)
+
+    _sweep(Path(tempfile.gettempdir()), "etace-", remove)
+
+
+def _sweep(folder: Path, start: str, remove: Callable[[Path], None]) -> None:
     if os.name != "posix":  # elsewhere there is no harmless signal to ask by
         return
     own = re.compile(
-        rf"\.{re.escape(target.stem)}\.(\d+)@{re.escape(_host())}\.[0-9a-f]{{8}}{re.escape(target.suffix)}"
+        rf"{start}(\d{{1,10}})@{re.escape(_host())}\.[0-9a-f]{{8}}(\.[^.]*)?", re.DOTALL
     )
     with contextlib.suppress(OSError):
-        for name in os.listdir(target.parent):
+        for name in os.listdir(folder):
             if (found := own.fullmatch(name)) and not _alive(int(found[1])):
-                (target.parent / name).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    remove(folder / name)
+
+
+def _mark() -> str:
+    return f"{os.getpid()}@{_host()}.{secrets.token_hex(4)}"
 
 
 def _alive(pid: int) -> bool:
@@ -58,8 +95,8 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
-        return True  # somebody else's
+    except (OSError, OverflowError):
+        return True  # somebody else's, or no process
     return True
 
 

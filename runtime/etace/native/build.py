@@ -1,8 +1,8 @@
 """Shared objects of kernels (and of their wrapper for JAX), kept for this user by what they are made of, and
 checked before they are loaded.
 
-The key is a hash of the text, the compiler, its flags and the CPU it compiles for. Object and a hash of it
-are one entry, `KEY.so` and `KEY.sha256`; both are written beside and renamed, so that builds at the same
+The key is a hash of the text, the compiler, its flags and the CPU it compiles for. Object and a hash of key and
+object are one entry, `KEY.so` and `KEY.sha256`, loaded only where this user wrote both; both are written beside and renamed, so that builds at the same
 time, a full disk or a killed build leave nothing half done, and an object that was damaged is made anew.
 """
 
@@ -12,13 +12,12 @@ import ctypes
 import hashlib
 import re
 import subprocess
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from etace.errors import EtaceError
-from etace.io.cache import CodeFolder, code_folder
-from etace.io.replace import replacing
+from etace.io.cache import CodeFolder, code_folder, foreign, mark, write_own
+from etace.io.replace import scratch
 from etace.native.commands import ran
 from etace.native.toolchain import Toolchain
 
@@ -66,8 +65,8 @@ def library(
             except BuildError as error:
                 problem = str(error)
     try:
-        with tempfile.TemporaryDirectory(prefix="etace-", ignore_cleanup_errors=True) as scratch:
-            made = _compiled(text, Path(scratch), toolchain, flags, what)
+        with scratch() as own:
+            made = _compiled(text, own, toolchain, flags, what)
             if kept is not None and folder.writable:
                 problem = _keep(made, kept) or problem
             found = _either(made, kept, text, what)
@@ -85,7 +84,7 @@ def _compiled(
     source.write_text(text, encoding="utf8")
     command = [*toolchain.command, *toolchain.flags, *flags, "-o", str(out), str(source), "-lm"]
     try:
-        done = ran(command, TIMEOUT)
+        done = ran(command, TIMEOUT, scratch=folder)
     except subprocess.TimeoutExpired:
         raise BuildError(f"{toolchain.name} took more than {TIMEOUT} s for {what}") from None
     if done.returncode or not out.is_file():
@@ -129,13 +128,17 @@ def _loaded(path: Path, text: str, what: str) -> Library:
     return found
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _mark(path: Path, kept: Path) -> str:
+    """Of the object at `path`, as that of `kept`."""
+    return mark(kept.stem, path.read_bytes())
 
 
 def _whole(kept: Path) -> bool:
+    hashed = kept.with_suffix(".sha256")
+    if foreign(kept) or foreign(hashed):
+        return False
     try:
-        return _digest(kept) == kept.with_suffix(".sha256").read_text()
+        return _mark(kept, kept) == hashed.read_text()
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -143,10 +146,8 @@ def _whole(kept: Path) -> bool:
 def _keep(made: Path, kept: Path) -> str:
     """Puts the object into the cache; why it cannot be kept, or empty."""
     try:
-        with replacing(kept) as beside:
-            beside.write_bytes(made.read_bytes())
-        with replacing(kept.with_suffix(".sha256")) as beside:
-            beside.write_text(_digest(made))
+        write_own(kept, made.read_bytes())
+        write_own(kept.with_suffix(".sha256"), _mark(made, kept).encode())
     except OSError as error:
         return f"{kept.parent} cannot be written to ({(error.strerror or '?').lower()})"
     return ""
