@@ -67,7 +67,7 @@ def warnings_in_a_line() -> Iterator[None]:
             else:
                 otherwise(message, category, *where, **more)
 
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         warnings.simplefilter("default", EtaceWarning)
         yield
 

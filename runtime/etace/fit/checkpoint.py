@@ -1,14 +1,17 @@
 """A checkpoint of the factors, so that a fit that was stopped goes on where it was.
 
 Beside the model while a fit runs, and gone when it is done. It belongs to one fit: to its model, data,
-labels and cuts; any other fit starts anew.
+labels and cuts; any other fit starts anew. So does one whose checkpoint was changed, or written by somebody
+else: a seal, made with a key in this user's cache, says whose it is.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,38 +19,70 @@ from typing import Any
 
 import numpy as np
 
-from etace.errors import ModelFileError
+from etace.errors import ModelFileError, NoDigestWarning
 from etace.fit.assemble import Plan, Target
-from etace.fit.factors import Factor, Key
-from etace.io.model_file import read_model, write_model
+from etace.fit.factors import KINDS, Factor, Key
+from etace.io import schema
+from etace.io.cache import seal
+from etace.io.model_file import digest, read_model, write_model
 
 EVERY = 20.0  # seconds between two
+GROUP = schema.text("a config type", longest=schema.LONG)
+ABOUT = schema.record(
+    {
+        "fit": schema.text("a sha256", schema.HEX),
+        "done": schema.whole(1),
+        "keys": schema.listed(
+            schema.row(schema.one_of("train", "validation"), GROUP, schema.one_of(*KINDS))
+        ),
+        "rows": schema.listed(schema.whole()),
+    },
+    {"seal": schema.text("a seal", schema.HEX)},
+)
 
 
 class Checkpoint:
-    """path: of the file; belongs: fingerprint of the fit it is good for"""
+    """path: of the file; belongs: fingerprint of the fit it is good for
+
+    unused: after `load`, why a checkpoint that is there is not used, or empty
+    """
 
     def __init__(self, path: Path, belongs: str):
-        self.path, self.belongs = path, belongs
+        self.path, self.belongs, self.unused = path, belongs, ""
         self.last = time.monotonic()
         self.found: tuple[int, dict[Key, Factor]] = (0, {})
 
     def load(self) -> tuple[int, dict[Key, Factor]]:
         """(tasks done, their factors); (0, {}) where there is no checkpoint of this fit."""
+        self.unused = ""
         if not self.path.exists():
             return 0, {}
         try:
+            return self._read()
+        except NoDigestWarning:
+            self.unused = "it is of etace 0.1 and carries no digest"
+        except ModelFileError as error:
+            self.unused = str(error)
+        except schema.Wrong as wrong:
+            self.unused = f"it is damaged: {wrong}"
+        return 0, {}
+
+    def _read(self) -> tuple[int, dict[Key, Factor]]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", NoDigestWarning)
             tensors, about = read_model(self.path)
-            if about.get("fit") != self.belongs:
-                return 0, {}
-            keys = [Key(*k) for k in about["keys"]]
-            factors = {
-                k: Factor(int(n), tensors[str(i)])
-                for i, (k, n) in enumerate(zip(keys, about["rows"], strict=True))
-            }
-            return int(about["done"]), factors
-        except (ModelFileError, KeyError, TypeError, ValueError):
-            return 0, {}
+        ABOUT(about, schema.DESCRIPTION)
+        if about["fit"] != self.belongs:
+            raise ModelFileError("it is of another fit")
+        sealed = about.pop("seal", "")
+        if not hmac.compare_digest(sealed, seal(digest(tensors, about)) or "no key"):
+            raise ModelFileError("it was written by somebody else, or with another cache of etace")
+        keys = [Key(*k) for k in about["keys"]]
+        factors = {
+            k: Factor(n, tensors[str(i)])
+            for i, (k, n) in enumerate(zip(keys, about["rows"], strict=True))
+        }
+        return about["done"], factors
 
     def keep(self, done: int, factors: dict[Key, Factor]) -> None:
         """Remember; write if the last time is long ago."""
@@ -58,17 +93,20 @@ class Checkpoint:
                 self.write()
 
     def write(self) -> None:
+        """Nothing where no factors are done, or no seal can be made."""
         done, factors = self.found
         if not done:
             return
         keys = sorted(factors)
-        about = {
+        about: dict[str, Any] = {
             "fit": self.belongs,
             "done": done,
             "keys": [[k.split, k.group, k.kind] for k in keys],
             "rows": [factors[k].rows for k in keys],
         }
-        write_model(self.path, {str(i): factors[k].R for i, k in enumerate(keys)}, about)
+        tensors = {str(i): factors[k].R for i, k in enumerate(keys)}
+        if sealed := seal(digest(tensors, about)):
+            write_model(self.path, tensors, {**about, "seal": sealed})
         self.last = time.monotonic()
 
     def remove(self) -> None:

@@ -272,6 +272,8 @@ def _factors(
         beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape)
     )
     start, factors = checkpoint.load()
+    if checkpoint.unused:
+        progress.note(f"the fit starts anew, without {checkpoint.path.name}: {checkpoint.unused}")
     if start:
         progress.note(f"going on after task {start} of {len(shape.tasks)}: {checkpoint.path.name}")
     progress.start("rows and QR", int(sizes[-1]), int(sizes[start]))

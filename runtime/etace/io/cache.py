@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
+import secrets
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -99,6 +102,24 @@ def kept(path: Path, key: str) -> bytes | None:
 def keep(path: Path, key: str, content: bytes) -> None:
     """Raises OSError."""
     write_own(path, mark(key, content).encode() + b"\n" + content)
+
+
+def seal(text: str) -> str | None:
+    """What only this user can make of a text, with a key in the cache; None: no key can be kept."""
+    key = _key()
+    return None if key is None else hmac.new(key, text.encode(), "sha256").hexdigest()
+
+
+def _key() -> bytes | None:
+    found = code_folder("key")
+    if found.path is None:
+        return None
+    path = found.path / "seal"
+    if (own := kept(path, "seal")) is None and found.writable:
+        with suppress(OSError):
+            keep(path, "seal", secrets.token_bytes(32))
+        own = kept(path, "seal")  # another process may have been first
+    return own
 
 
 def write_own(path: Path, content: bytes) -> None:
