@@ -88,6 +88,7 @@ W = "params/ace.two_body/weights"
 TENSORS = [
     (W, lambda a: a * NAN, f"'{W}' holds numbers that are not finite"),
     (W, lambda a: a + INFINITE, "not finite"),
+    (W, lambda a: a * 1e31, "holds numbers above 1e+30"),
     (W, lambda a: a.astype(np.float32), f"'{W}' has dtype float32, not float64"),
     (W, lambda a: a.astype(np.int64), "has dtype int64"),
     (W, lambda a: a.reshape(-1), "has shape"),

@@ -110,6 +110,10 @@ def test_files_of_other_programs_and_of_later_versions_are_refused(tmp_path):
         ({"etace": '{"format": 1, "metadata": {"x": NaN}}'}, "NaN is no number"),
         ({"etace": '{"format": 1, "metadata": {}, "sha256": ""}'}, "damaged"),
         ({"etace": '{"format": 2, "metadata": {}}'}, "it should hold format, metadata, sha256"),
+        (
+            {"etace": '{"format": 2, "metadata": {"x": 1e999}, "sha256": "0"}'},
+            "its sha256 is another",
+        ),
         ({"etace": '{"format": 3}'}, "format 3, this etace reads up to 2: install a newer one"),
     ):
         safetensors.numpy.save_file({"a": np.zeros(2)}, path, metadata=metadata)

@@ -25,6 +25,7 @@ PATH = 4_096  # of the name of a file
 WORD = r"[^\W\d]\w*"  # a name of the language
 HEX = r"[0-9a-f]{64}"
 LARGEST = sys.float_info.max
+HUGE = 1e30  # of a parameter: what is larger overflows on its way to an energy
 DEPTH = 12  # lists and tables in one another
 
 
@@ -212,13 +213,16 @@ def model(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any], where:
 
 
 def finite(tensor: str, array: np.ndarray, dtype: str, dimensions: int | None = None) -> None:
-    """One tensor: its dtype, its dimensions (None: any), and that all its numbers are finite."""
+    """One tensor: its dtype, its dimensions (None: any), and that all its numbers are finite, and below `HUGE`
+    but for extrapolation grades."""
     if array.dtype != np.dtype(dtype):
         raise Wrong(f"{_shown(tensor)} has dtype {array.dtype}, not {dtype}")
     if dimensions is not None and array.ndim != dimensions:
         raise Wrong(f"{_shown(tensor)} has {array.ndim} dimensions, not {dimensions}")
     if not np.isfinite(array).all():
         raise Wrong(f"{_shown(tensor)} holds numbers that are not finite")
+    if tensor != "extrapolation" and array.size and np.abs(array).max() > HUGE:
+        raise Wrong(f"{_shown(tensor)} holds numbers above {HUGE:g}")
 
 
 def _tensor(tensor: str, array: np.ndarray, dtype: str) -> None:
