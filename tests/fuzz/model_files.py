@@ -30,7 +30,7 @@ from etacec.pipeline import spec_digest
 from typer.testing import CliRunner
 
 from .harness import ACCEPTED, SAME, Case, Fault
-from .mutations import mutated
+from .mutations import edited, mutated
 
 SPEC = """etace 1
 species Si, O
@@ -38,32 +38,6 @@ onebody E0 { Si = -0.8 eV, O = -1.0 eV }
 use linear_ace as ace { max_order = 2, max_level = 3, max_l = 1, cutoff = 4.5 Å }
 model m = E0 + ace.two_body + ace.many_body
 """
-CODE = (
-    '"\nopen("evil", "w")\n"',
-    "'; import os",
-    "float64\\",
-    "*/ int x; /*",
-    "__import__('os')",
-    "\0",
-    "\u202e",
-    "\ud800",
-)
-WORDS = (
-    "",
-    "Si",
-    "O",
-    "float32",
-    ">f8",
-    "m",
-    "ace.R",
-    "a.etace",
-    "NaN",
-    "1e999",
-    "../../etc/passwd",
-    "x" * 5000,
-)
-NUMBERS = (0, -1, 1, 2, 4.5, 1e-320, 1e300, -1e308, 10**400, 2**63, True, False, None)
-TREES: tuple[Any, ...] = ([], {}, [[]], {"a": 1}, [None] * 300, {"a": {"b": {"c": []}}})
 VALUES = (0.0, -0.0, 1e-320, 1e-30, 1.0, -3.5, 1e15, 1e29, 1e31, 1e300, np.nan, np.inf, -np.inf)
 OPENINGS = 10_000  # of brackets in one another
 
@@ -211,34 +185,8 @@ def _metadata(draw: random.Random) -> tuple[str, Change]:
     _, tensors, metadata = whole()
     made = copy.deepcopy(metadata)
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
-        name = _edited(draw, made)
+        name = edited(draw, made)
     return f"metadata {name}", _written(draw, tensors, made, other=False)
-
-
-def _edited(draw: random.Random, tree: Any) -> str:
-    """A value anywhere in it is another, gone, or under another name."""
-    at, path = tree, []
-    while True:
-        keys = list(at) if isinstance(at, dict) else list(range(len(at)))
-        if not keys:
-            at["x" if isinstance(at, dict) else slice(0, 0)] = draw.choice(([1], [None]))
-            return f"{path}: one more"
-        key = draw.choice(keys)
-        path.append(key)
-        if isinstance(at[key], dict | list) and at[key] and draw.random() < 0.7:
-            at = at[key]
-            continue
-        how = draw.randrange(6)
-        if how == 0:
-            del at[key]
-        elif how == 1 and isinstance(at, dict):
-            at[draw.choice(WORDS + CODE)] = at.pop(key)
-        elif how == 2 and isinstance(at[key], str) and at[key]:
-            k = draw.randrange(len(at[key]))
-            at[key] = at[key][:k] + draw.choice('019.-+*^()"\\\n#=Å ') + at[key][k + 1 :]
-        else:
-            at[key] = draw.choice(WORDS + CODE + NUMBERS + TREES)
-        return f"{path}: {how}"
 
 
 def _tensors(draw: random.Random) -> tuple[str, Change]:
