@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from etace.data.isolated import isolated
 from etace.errors import RequestError
 from etace.loading import from_compilation
 
@@ -61,10 +62,18 @@ model potential = E0 + core + ace.two_body + ace.many_body
 
 def _cutoff(elements: Sequence[str]) -> str:
     """A multiple of the longest bond; molecules of short bonds need more."""
-    longest = max(float(nearest_neighbour(e) or 0) for e in elements)
-    if REACH * longest < SHORTEST:
+    if REACH * _longest(elements) < SHORTEST:
         return f"{SHORTEST} Å"
     return f"{REACH} * max_bond_length"
+
+
+def reach(elements: Sequence[str]) -> float:
+    """The cutoff in Å."""
+    return max(REACH * _longest(elements), SHORTEST)
+
+
+def _longest(elements: Sequence[str]) -> float:
+    return max(float(nearest_neighbour(e) or 0) for e in elements)
 
 
 def choose(elements: Sequence[str], size: str) -> tuple[tuple[int, ...], int]:
@@ -93,9 +102,10 @@ def one_body(
 ) -> tuple[dict[str, float], str]:
     """(energy of every element, how it was found).
 
-    how: isolated (structures of one atom), lsq (least squares over compositions, the shortest solution
-    where they do not tell elements apart), zero, auto (isolated if there are any of every element, else
-    lsq), or numbers as Si=-1.0,O=-2.0. eV
+    how: isolated (structures whose atoms have no neighbours within the cutoff of the default model, in
+    whatever box), lsq (least squares over compositions, the shortest solution where they do not tell
+    elements apart), zero, auto (isolated if there are any of every element, else lsq), or numbers as
+    Si=-1.0,O=-2.0. eV
     """
     if "=" in how:
         return _given(elements, how), "given"
@@ -106,15 +116,15 @@ def one_body(
     if how == "zero":
         return dict.fromkeys(elements, 0.0), "zero"
     labelled = [s for s in structures if s.energy is not None]
-    alone: dict[str, list[float]] = {e: [] for e in elements}
-    for s in labelled:
-        if len(s.atoms) == 1 and s.atoms.get_chemical_symbols()[0] in alone:
-            alone[s.atoms.get_chemical_symbols()[0]].append(s.energy)
+    alone = _isolated(elements, labelled)
     missing = [e for e in elements if not alone[e]]
     if how != "lsq" and not missing:
         return {e: float(np.median(alone[e])) for e in elements}, "isolated atoms in the data"
     if how == "isolated":
-        raise RequestError(f"the data have no isolated atom of {', '.join(missing)}")
+        raise RequestError(
+            f"the data have no isolated atom of {', '.join(missing)}, without neighbours within "
+            f"{reach(elements):.3g} Å"
+        )
     if not labelled:
         return dict.fromkeys(elements, 0.0), "zero: no structure has an energy"
     counts = np.array([_counts(s.atoms, elements) for s in labelled], float)
@@ -122,6 +132,17 @@ def one_body(
     y = np.array([s.energy for s in labelled])
     c = np.linalg.lstsq(counts / n[:, None], y / n, rcond=1e-9)[0]
     return {e: float(v) for e, v in zip(elements, c, strict=True)}, "least squares"
+
+
+def _isolated(elements: Sequence[str], labelled: Sequence[Any]) -> dict[str, list[float]]:
+    """Energies of atoms without neighbours, by element, eV."""
+    found: dict[str, list[float]] = {e: [] for e in elements}
+    cutoff = reach(elements)
+    for s in labelled:
+        symbols = set(s.atoms.get_chemical_symbols())
+        if len(symbols) == 1 and symbols <= found.keys() and isolated(s.atoms, cutoff):
+            found[symbols.pop()].append(s.energy / len(s.atoms))
+    return found
 
 
 def _counts(atoms: Any, elements: Sequence[str]) -> list[int]:

@@ -168,9 +168,11 @@ def test_files_may_have_keys_of_their_own(tmp_path):
     a = xyz(tmp_path / "a.xyz", "energy=1 pbe0=2")
     b = xyz(tmp_path / "b.xyz", "energy=3 pbe0=4")
     counts = []
-    data = read([a, b], {"a.xyz": Keys(energy="pbe0")}, E, progress=counts.append)
+    data = read(
+        [a, b], {"a.xyz": Keys(energy="pbe0")}, E, progress=lambda *told: counts.append(told)
+    )
     assert [s.energy for s in data.structures] == [2.0, 3.0]
-    assert counts == [1, 2]
+    assert counts == [("reading", 1, None), ("reading", 2, None)]
     by_pattern = read([f"{tmp_path}/*.xyz"], {f"{tmp_path}/*.xyz": Keys(energy="pbe0")}, E)
     assert [s.energy for s in by_pattern.structures] == [2.0, 4.0]
     assert "c.xyz" in refused([a], {"c.xyz": Keys()}, want=E)
@@ -287,7 +289,7 @@ def test_a_structure_without_a_label_is_counted(tmp_path):
     data = read([tmp_path / "a.xyz"], want=("energy", "virial"))
     assert data.found[0].missing == {"energy": 1, "virial": 3}
     assert [s.energy for s in data.structures] == [1.0, None, 2.0]
-    assert "energy from energy (calculator) (missing in 1)" in str(data.found[0])
+    assert "energy from energy (info) (missing in 1)" in str(data.found[0])
 
 
 def test_no_labels_at_all_lists_the_keys_there_are(tmp_path):
@@ -307,7 +309,7 @@ FORCES = "species:S:1:pos:R:3:forces:R:3"
 @pytest.mark.parametrize(
     ("comment", "want", "words"),
     [
-        ("energy=nan", "energy", ["a.xyz:0", "energy", "NaN"]),
+        ("energy=nan", "energy", ["a.xyz", "energy", "NaN in its place"]),
         ("energy=inf", "energy", ["a.xyz:0", "infinite"]),
         ('energy="1 2 3"', "energy", ["a.xyz:0", "shape [3]"]),
         ("energy=low", "energy", ["a.xyz:0", "energy", "low"]),
@@ -316,7 +318,10 @@ FORCES = "species:S:1:pos:R:3:forces:R:3"
         ('virial="1 9 0 0 1 0 0 0 1"', "virial", ["a.xyz:0", "not symmetric"]),
         ('virial="1 0 0 0 1 0 0 0 nan"', "virial", ["a.xyz:0", "NaN"]),
         ("REF_virial=7", "virial", ["a.xyz:0", "1 numbers"]),
-        ('virial="1 2 3 4"', "virial", ["a.xyz", "virial", "9-long"]),
+        ('virial="1 2 3 4"', "virial", ["a.xyz:0", "virial", "4 numbers"]),
+        ("energy=-3,5", "energy", ["a.xyz:0", "decimals take a point"]),
+        ("energy", "energy", ["a.xyz:0", "not made of numbers"]),
+        ("energy=1e300", "energy", ["a.xyz:0", "beyond what atoms can have"]),
     ],
 )
 def test_wrong_labels_name_file_frame_and_key(tmp_path, comment, want, words):
@@ -349,15 +354,18 @@ def test_one_atom_with_and_without_a_cell(tmp_path):
     s = read([tmp_path / "free.xyz"]).structures[0]
     assert (s.energy, s.virial, s.forces.shape) == (0.5, None, (1, 3))
     (tmp_path / "free.xyz").write_text('1\nenergy=1 stress="1 0 0 0 1 0 0 0 1"\nCu 0 0 0\n')
-    assert "volume" in refused([tmp_path / "free.xyz"], want=("virial",))
+    assert read([tmp_path / "free.xyz"], want=("virial",)).structures[0].virial is None
 
 
 def test_a_stress_needs_three_periodic_directions(tmp_path):
     slab = bulk("Cu", cubic=True)
     slab.pbc = (True, True, False)
     write(tmp_path / "s.xyz", frozen(slab, energy=-1.0, stress=[1.0] * 6))
-    assert "three directions" in refused([tmp_path / "s.xyz"], want=("energy", "virial"))
-    assert read([tmp_path / "s.xyz"], Keys(stress=""), want=E).structures[0].virial is None
+    data = read([tmp_path / "s.xyz"], want=("energy", "virial"))
+    assert data.structures[0].virial is None
+    assert "three directions" in str(data.remarks[0])
+    assert read([tmp_path / "s.xyz"], Keys(stress=""), want=("virial",)).remarks == ()
+    refused([tmp_path / "s.xyz"], Keys(stress="stress"), want=("virial",))
 
 
 def test_the_first_name_of_a_config_type_counts(tmp_path):
@@ -418,14 +426,14 @@ def broken(tmp_path, ten):
     [
         ("empty.xyz", "empty"),
         ("blank.xyz", "no structures"),
-        ("atoms.xyz", "after frame 1"),
-        ("comment.xyz", "after frame 1"),
-        ("count.xyz", "cut short"),
+        ("atoms.xyz", "line 13: the file is cut short"),
+        ("comment.xyz", "line 12: the file is cut short"),
+        ("count.xyz", "line 11: the file is cut short"),
         ("cut.xyz.gz", "cut short"),
         ("plain.xyz.gz", "gzip"),
-        ("text.xyz", "xyz header"),
-        ("text.txt", "none of its file formats"),
-        ("bytes.xyz", "ASE cannot read it"),
+        ("text.xyz", "line 1: here should stand a number of atoms"),
+        ("text.txt", "its format is not known"),
+        ("bytes.xyz", "not UTF-8 text"),
         ("text.db", "not a database"),
         ("text.traj", "ASE cannot read it"),
         ("none.xyz", "no atoms"),

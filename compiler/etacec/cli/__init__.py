@@ -25,7 +25,7 @@ from etacec.cli import (
     run,
     show,
 )
-from etacec.cli.common import drop_output, stop_once, warnings_in_a_line
+from etacec.cli.common import drop_output, plain_characters, stop_once, warnings_in_a_line
 
 app = typer.Typer(
     name="etace",
@@ -70,6 +70,7 @@ def options(
 
 
 def main() -> None:
+    plain_characters()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not under nohup
         signal.signal(signal.SIGINT, stop_once)
     try:

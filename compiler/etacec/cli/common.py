@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import signal
 import sys
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from etace.telling import Lines, Tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -157,6 +161,47 @@ def console() -> Console:
 
     found = Console()
     return found if found.is_terminal else Console(width=ENDLESS)
+
+
+@contextmanager
+def telling(what: str = "structures") -> Iterator[Tell]:
+    """Takes (step, done, total or None) of steps that may take long: shown as they go on a terminal, else
+    as a line on stderr now and then."""
+    if not sys.stderr.isatty():
+        yield Lines(lambda text: typer.echo(text, err=True), what)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(what),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("")
+
+        def tell(step: str, done: int, total: int | None) -> None:
+            shown.update(task, description=step, completed=done, total=total)
+
+        yield tell
+
+
+def plain_characters() -> None:
+    """Output in an encoding without Å or … gets their nearest plain letters, and never fails for it."""
+    codecs.register_error("etace", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="etace")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    out = [unicodedata.normalize("NFKD", c).encode("ascii", "ignore").decode() or "?" for c in text]
+    return "".join(out), error.end
 
 
 def drop_output() -> None:

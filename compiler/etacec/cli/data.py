@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import exit_code, fail, replacing, writable
+from etacec.cli.common import exit_code, fail, replacing, telling, writable
 from etacec.cli.fit import key
 
 
@@ -26,8 +26,8 @@ def command(
     virial_key: Annotated[str | None, key("virial")] = None,
     stress_key: Annotated[str | None, key("stress")] = None,
     group_key: Annotated[str | None, key("group")] = None,
-    energy: Annotated[bool, typer.Option(help="Energies must be there.")] = True,
-    forces: Annotated[bool, typer.Option(help="Forces must be there.")] = True,
+    energy: Annotated[bool, typer.Option(help="Look for energies.")] = True,
+    forces: Annotated[bool, typer.Option(help="Look for forces.")] = True,
     virial: Annotated[bool, typer.Option(help="Look for virials and stresses.")] = True,
     cutoff: Annotated[float, typer.Option(min=0.5, max=20, help="Of distances and g(r), Å.")] = 6.0,
     plot: Annotated[
@@ -48,18 +48,21 @@ def command(
         writable(plot)
     keys = Keys(energy_key, forces_key, virial_key, stress_key, group_key)
     wanted = {"energy": energy, "forces": forces, "virial": virial}
+    want = tuple(kind for kind, on in wanted.items() if on)
     try:
-        dataset = read(files, keys, tuple(kind for kind, on in wanted.items() if on))
+        with telling() as tell:
+            dataset = read(files, keys, want, tell, survey=True)
+            counted = census(dataset, cutoff, tell)
     except EtaceError as error:
         fail(str(error), exit_code(error))
-    counted = census(dataset, cutoff)
     if as_json:
         from etace.data.census_json import as_dict
 
-        typer.echo(json.dumps(as_dict(counted, dataset), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(as_dict(counted, dataset), indent=1))
     else:
         found = [str(f) for f in dataset.found]
-        typer.echo("\n".join([*found, CONVENTION, "", *lines(counted)]))
+        remarks = [f"warning: {r}" for r in dataset.remarks]
+        typer.echo("\n".join([*found, *remarks, CONVENTION, "", *lines(counted)]))
     if plot is not None:
         from etace.data.census_plot import draw
 

@@ -17,6 +17,7 @@ from etacec.cli.common import (
     exit_code,
     fail,
     overrides,
+    telling,
     writable,
     write,
 )
@@ -113,10 +114,13 @@ def _evaluate(
     from etace.report.terminal import error_table, plain
 
     begun = time.perf_counter()
-    data = read(files, Keys(**keys), kinds)
+    with telling() as tell:
+        data = read(files, Keys(**keys), kinds, tell)
     seconds = {"read the data": time.perf_counter() - begun}
     for found in data.found:
         typer.echo(plain(str(found)), err=True)
+    for remark in data.remarks:
+        typer.echo(plain(f"warning: {remark}"), err=True)
     begun = time.perf_counter()
     compared = compare(model, data.structures)
     covered = [] if model.committee is None else judge(model, data.structures)

@@ -24,6 +24,7 @@ from etacec.cli.common import (
     fail,
     overrides,
     stop_once,
+    telling,
     writable,
     write,
 )
@@ -330,7 +331,8 @@ def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) 
         fail(f"--elements: {', '.join(unknown) or 'nothing'} is no element", 2)
     if not names:
         fail("--elements names none", 2)
-    data = read(settings.train, keys_of(settings), settings.kinds)
+    with telling() as tell:
+        data = read(settings.train, keys_of(settings), settings.kinds, tell)
     energies, how = defaults.one_body(names, data.structures, e0)
     degrees, order = defaults.choose(names, size)
     shown = ", ".join(f"{e} {energies[e]:.6f}" for e in names)

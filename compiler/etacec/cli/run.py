@@ -24,6 +24,7 @@ from etacec.cli.common import (
     fail,
     overrides,
     replacing,
+    telling,
     writable,
 )
 
@@ -116,12 +117,21 @@ def read_frames(files: list[str]) -> tuple[list[Any], list[str]]:
     alike = len(set(short)) < len({name for _, name, _ in expanded})
     structures: list[Any] = []
     names: list[str] = []
-    for (_, name, index), last in zip(expanded, short, strict=True):
-        marks, found = zip(*frames(name, index), strict=True)
-        structures += found
-        label = shown(name) if alike else last
-        alone = len(found) == 1 and not index
-        names += [label if alone else label + mark.removeprefix(shown(name)) for mark in marks]
+    remarks: dict[str, str] = {}
+    with telling() as tell:
+        for (_, name, index), last in zip(expanded, short, strict=True):
+            marks = []
+            for frame in frames(name, index):
+                structures.append(frame.atoms)
+                marks.append(frame.source)
+                for text in frame.remarks:
+                    remarks.setdefault(text, frame.source)
+                tell("reading", len(structures), None)
+            label = shown(name) if alike else last
+            alone = len(marks) == 1 and not index
+            names += [label if alone else label + mark.removeprefix(shown(name)) for mark in marks]
+    for text, first in remarks.items():
+        typer.echo(f"warning: {first}: {text}", err=True)
     return structures, names
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from etace.data.distances import Rdf, Shortest, distances
 from etace.data.duplicates import duplicates
+from etace.data.isolated import CUTOFF
 from etace.data.labelled import Dataset, Labelled
 from etace.data.suspicious import BOND_CUTOFF, Suspicion, suspicions
-
-CUTOFF = 6.0  # Å
+from etace.telling import Tell
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Census:
     suspicions: tuple[Suspicion, ...]
 
 
-def census(dataset: Dataset, cutoff: float = CUTOFF) -> Census:
-    """cutoff: Å, of distances and g(r)."""
+def census(dataset: Dataset, cutoff: float = CUTOFF, progress: Tell | None = None) -> Census:
+    """cutoff: Å, of distances and g(r); progress: told of the steps that take long"""
     all_of_them = dataset.structures
-    close = distances(all_of_them, cutoff)
-    near = close if cutoff >= BOND_CUTOFF else distances(all_of_them, BOND_CUTOFF)
+    close = distances(all_of_them, cutoff, progress)
+    near = close if cutoff >= BOND_CUTOFF else distances(all_of_them, BOND_CUTOFF, progress)
     symbols = Counter(x for s in all_of_them for x in s.atoms.get_chemical_symbols())
     return Census(
         structures=len(all_of_them),
@@ -86,7 +86,7 @@ def census(dataset: Dataset, cutoff: float = CUTOFF) -> Census:
         duplicates=tuple(
             tuple(all_of_them[k].source for k in group) for group in duplicates(all_of_them)
         ),
-        suspicions=suspicions(all_of_them, near),
+        suspicions=suspicions(all_of_them, near, progress),
     )
 
 

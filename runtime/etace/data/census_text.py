@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from etace.data import suspicious
 from etace.data.census import Census, Range
 from etace.data.labelled import Dataset
 from etace.data.suspicious import Suspicion
+from etace.telling import Tell
 from etace.words import count
 
 SHOWN = 3  # sources of a suspicion
@@ -28,15 +29,26 @@ UNITS = {  # what they make of the slope of energies against work
     "forces in Hartree/bohr": 51.422,
     "energies in Hartree and forces in Hartree/bohr": 1.8897,
 }
+VIRIALS = {  # what they make of the slope of energies against the work of virials
+    "the sign": -1.0,
+    "stresses in GPa": 1 / 160.2177,
+    "stresses in GPa, positive under compression,": -1 / 160.2177,
+    "stresses in kbar": 1 / 1602.177,
+    "stresses in kbar, positive under compression,": -1 / 1602.177,
+    "stresses in Hartree/bohr³": 183.63,
+    "virials in Hartree": 27.2114,
+    "virials in Rydberg": 13.6057,
+}
 CONVENTION = (
     "virial: eV, -dE/dstrain, positive under compression; stress: eV/Å³, -virial/volume, as ASE has it; "
     "six numbers: xx yy zz yz xz xy"
 )
 
 
-def warnings(dataset: Dataset) -> list[str]:
-    """What is suspicious about the data, in sentences; [] if nothing is."""
-    return sentences(suspicious.suspicions(dataset.structures))
+def warnings(dataset: Dataset, progress: Tell | None = None) -> list[str]:
+    """What was set aside and what is suspicious about the data, in sentences; [] if nothing is."""
+    found = suspicious.suspicions(dataset.structures, progress=progress)
+    return [*map(str, dataset.remarks), *sentences(found)]
 
 
 def lines(census: Census) -> list[str]:
@@ -100,15 +112,52 @@ WORDS: dict[str, Callable[[Suspicion], str]] = {
         f"energies of one composition differ by up to {x.value:.4g} eV/atom, which no force tells of, as in "
         f"{_where(x)}: they may be in meV"
     ),
+    "stress": lambda x: (
+        f"stresses are {x.value:.3g} eV/Å³ ({160.2177 * x.value:.0f} GPa), by their median: are they in "
+        "GPa or kbar?"
+    ),
+    "zero_energy": lambda x: (
+        f"energies of exactly 0 eV in {_where(x)}: filled in where there was none?"
+    ),
+    "zero_forces": lambda x: (
+        f"forces that are all exactly zero, without a symmetry that makes them so, in {_where(x)}"
+    ),
+    "zero_virial": lambda x: (
+        f"virials or stresses of exactly zero in {_where(x)}: filled in where there was none?"
+    ),
+    "constant": lambda x: (
+        f"the same energy to the last digit in {x.value:.0f} structures that differ: {_where(x)}"
+    ),
+    "per_atom": lambda x: (
+        "energies do not grow with the number of atoms: are they per atom? They must be of the whole "
+        "structure"
+    ),
+    "virial_slope": lambda x: (
+        f"energies of strained cells change by {x.value:.3g} times what their virials or stresses say"
+        f"{_hint(x.value, VIRIALS, signs=True)}; the first is {_where(x)}"
+    ),
+    "voigt": lambda x: (
+        "energies of strained cells agree with virials or stresses whose last three numbers are read as "
+        f"{x.detail}, and not as yz xz xy; the first is {_where(x)}"
+    ),
+    "shifted": lambda x: (
+        f"energies follow the forces of the {'next' if x.value > 0 else 'previous'} frame, and not those "
+        f"of their own: labels are shifted by a frame; the first is {_where(x)}"
+    ),
+    "unrelated": lambda x: (
+        f"energies of near frames do not follow the forces (correlation {x.value:.2f}): are they of other "
+        f"frames, or of atoms in another order? The first is {_where(x)}"
+    ),
     "twice": lambda x: (
         f"the same structure with energies that differ by {x.value:.3g} eV/atom: {_where(x)}"
     ),
 }
 
 
-def _hint(ratio: float) -> str:
-    """The units that make such a ratio of energies to forces, if any do."""
-    near = [unit for unit, value in UNITS.items() if 1 / 1.3 < abs(ratio) / value < 1.3]
+def _hint(ratio: float, units: Mapping[str, float] = UNITS, signs: bool = False) -> str:
+    """What makes such a ratio, if any of the units does; signs: whether they count"""
+    size = 1 / (ratio if signs else abs(ratio))
+    near = [unit for unit, value in units.items() if 1 / 1.3 < 1 / (value * size) < 1.3]
     return f" ({' or '.join(near)} would do that)" if near else ""
 
 

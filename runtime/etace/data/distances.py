@@ -11,6 +11,7 @@ import numpy as np
 from etace.data.labelled import Labelled
 from etace.errors import StructureError
 from etace.neighbours import neighbour_list
+from etace.telling import Tell
 
 WIDTH = 0.05  # Å, of a bin
 Pair = tuple[str, str]
@@ -63,7 +64,9 @@ class _Sum:
     ideal: np.ndarray | float = 0.0
 
 
-def distances(structures: Sequence[Labelled], cutoff: float) -> Distances:
+def distances(
+    structures: Sequence[Labelled], cutoff: float, progress: Tell | None = None
+) -> Distances:
     """Of all pairs closer than the cutoff, Å, periodic images included."""
     from ase.data import covalent_radii
 
@@ -72,6 +75,8 @@ def distances(structures: Sequence[Labelled], cutoff: float) -> Distances:
     nearest, bond = np.full((2, len(structures)), np.inf)
     wrong: list[tuple[str, str]] = []
     for k, s in enumerate(structures):
+        if progress is not None:
+            progress("measuring distances", k, len(structures))
         try:
             pairs = neighbour_list(s.atoms.positions, s.atoms.cell, s.atoms.pbc, cutoff)
         except StructureError as error:

@@ -1,18 +1,41 @@
-"""Frames of one file or database, each with its name for messages; whatever ASE reads."""
+"""Frames of one file or database, each with its name for messages.
+
+XYZ files are read by `etace.data.extxyz`, all others by ASE, whose word is then checked by
+`etace.data.foreign`.
+"""
 
 from __future__ import annotations
 
-import io
+import bz2
+import gzip
+import lzma
 import os
 import re
 import sys
 import warnings
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from etace.data import extxyz, foreign
 from etace.errors import DataError, NoFileError
+
+FORMATS = (
+    "its format is not known by name or content: name the file after it, such as .xyz or .extxyz "
+    "(extended XYZ), .traj, .db, .cif, .lammpstrj, OUTCAR, vasprun.xml"
+)
+PICKLES = (".pckl", ".pkl", ".pickle", ".pckl.gzip", ".pkl.gzip", ".pickle.gzip")
+PICKLED = re.compile(rb"\x80[\x02-\x05].")
+NO_PICKLES = (
+    "a pickle, as pacemaker's data frames are, runs any code when it is read, so it is not; convert one "
+    "you trust: import pandas, ase.io; d = pandas.read_pickle('set.pckl.gzip', compression='gzip'); "
+    "[r.ase_atoms.info.update(energy=r.energy) or r.ase_atoms.arrays.update(forces=r.forces) or "
+    "ase.io.write('set.xyz', r.ase_atoms, append=True) for r in d.itertuples()]"
+)
 
 
 def split(name: str) -> tuple[str, str]:
@@ -37,11 +60,27 @@ def without_password(name: str) -> str:
     return re.sub(r"(://[^/:@]*):[^/]*@", r"\1@", name)
 
 
-def frames(name: str, index: str) -> Iterator[tuple[str, Any]]:
-    """(`train.xyz:12`, atoms) for each frame, counted from 0 in the whole file; rows of a database
-    by their id, `train.db:id=12`. index: `3`, `0:10:2`, of a database also a selection of ASE's.
+@dataclass(frozen=True)
+class Frame:
+    """source: `train.xyz:12`, counted from 0 in the whole file; rows of a database by their id,
+        `train.db:id=12`
+    atoms: an `ase.Atoms` with its labels where they stood
+    remarks: what a user should know of how it was read
+    elements: False where atom types stand for them
+    """
 
-    Raises DataError: no such file, a folder, empty, cut short, none of ASE's formats, no frames.
+    source: str
+    atoms: Any
+    remarks: tuple[str, ...] = ()
+    elements: bool = True
+
+
+def frames(name: str, index: str, survey: bool = False) -> Iterator[Frame]:
+    """Each frame of a file. index: `3`, `0:10:2`, of a database also a selection of ASE's.
+
+    survey: only to count and look, so types of atoms may stand for elements
+
+    Raises DataError: no such file, a folder, empty, cut short, of no known format, no frames, no elements.
     """
     short = shown(name)
     _check(name, short)
@@ -49,9 +88,10 @@ def frames(name: str, index: str) -> Iterator[tuple[str, Any]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ASE's, about keys it skips
-            own = _rows(name, index) if _is_database(name) else _counted(name, index)
-            for mark, atoms in own:
-                yield f"{short}:{mark}", atoms
+            for mark, atoms, remarks, elements in _found(name, index, short):
+                if not elements and not survey:
+                    raise foreign.no_elements(f"{short}:{mark}")
+                yield Frame(f"{short}:{mark}", atoms, remarks, elements)
     except DataError:
         raise
     except ImportError as error:
@@ -59,7 +99,7 @@ def frames(name: str, index: str) -> Iterator[tuple[str, Any]]:
         raise DataError(f"{short}: a package is missing to read it ({what})") from None
     except Exception as error:  # ASE's readers raise whatever they meet
         at = f" after frame {mark}" if mark else ""
-        raise DataError(f"{short}: ASE cannot read it{at} ({_reason(error, name)})") from None
+        raise DataError(f"{short}: {_reason(error, name)}{at}") from None
     if not mark:
         raise DataError(f"{short}: no structures in it" + (f" at @{index}" if index else ""))
 
@@ -102,33 +142,80 @@ def _cut_in_a_row(path: Path) -> bool:
     return ends[2][:-1] == ends[1][:-1] and ends[2][-1] < end and end - start >= 8
 
 
-def _is_database(name: str) -> bool:
-    return "://" in name or name.endswith(".db")
+def _found(name: str, index: str, short: str) -> Iterator[tuple[str, Any, tuple[str, ...], bool]]:
+    """(number or id, atoms, remarks, whether elements are known)"""
+    kind = _kind(name, short)
+    if kind == "database":
+        own: Iterator[tuple[Any, Any, tuple[str, ...]]] = _rows(name, index)
+    elif kind == "extxyz":
+        own = _xyz(name, index, short)
+    else:
+        own = _by_ase(name, index, kind)
+    known = foreign.look(name, kind)
+    for k, atoms, remarks in own:
+        more = foreign.distrust(atoms, k, kind, known, f"{short}:{k}")
+        if not known.elements:
+            more.append(foreign.NO_ELEMENTS)
+        yield str(k), atoms, (*remarks, *more), known.elements
 
 
-def _counted(name: str, index: str) -> Iterator[tuple[str, Any]]:
+def _kind(name: str, short: str) -> str:
+    """`database`, `extxyz` or another of ASE's formats. Raises DataError: none of them, or a pickle."""
+    from ase.io.formats import filetype, get_compression, open_with_compression
+
+    if "://" in name or name.endswith(".db"):
+        return "database"
+    bare = get_compression(name)[0] or name
+    if bare.lower().endswith((".xyz", ".extxyz")):
+        return "extxyz"
+    with suppress(OSError, EOFError, zlib.error), open_with_compression(name, "rb") as file:
+        start = file.read(4000)
+        if (
+            bare.lower().endswith(PICKLES)
+            or PICKLED.match(start)
+            or PICKLED.match(_unzipped(start))
+        ):
+            raise DataError(f"{short}: {NO_PICKLES}")
+        if extxyz.looks_like(start.decode("utf-8", "replace")):
+            return "extxyz"
+    return str(filetype(name))
+
+
+def _unzipped(start: bytes) -> bytes:
+    """The beginning of a gzip file under a name that does not say so."""
+    try:
+        return zlib.decompressobj(31).decompress(start, 100)
+    except zlib.error:
+        return b""
+
+
+def _by_ase(name: str, index: str, kind: str) -> Iterator[tuple[int, Any, tuple[str, ...]]]:
     from ase.io import iread
 
     numbers = _numbers(name, index)
     forwards = numbers.start >= 0 and (numbers.stop is None or numbers.stop >= 0)
     last = numbers.stop if forwards else None
     options: dict[str, Any] = {"index": slice(0, last, 1), "do_not_split_by_at_sign": True}
-    text = _unpacked(name)
-    found = enumerate(iread(text or name, format="extxyz" if text else None, **options))
+    found = enumerate(iread(name, format=kind, **options))
     chosen = islice(found, *numbers.indices(sys.maxsize)) if forwards else list(found)[numbers]
     for k, atoms in chosen:
-        yield str(k), atoms
+        yield k, atoms, ()
 
 
-def _unpacked(name: str) -> io.StringIO | None:
-    """A compressed extended XYZ file as text in memory, None for others: ASE's reader seeks back for
-    every frame, which unpacks the file anew each time."""
-    from ase.io.formats import filetype, get_compression, open_with_compression
+def _xyz(name: str, index: str, short: str) -> Iterator[tuple[int, Any, tuple[str, ...]]]:
+    numbers = _numbers(name, index)
+    whole = sys.maxsize
+    if numbers.start < 0 or (numbers.stop is not None and numbers.stop < 0):
+        with _text(name) as file:
+            whole = extxyz.count(file, short)
+    with _text(name) as file:
+        yield from extxyz.read(file, short, range(*numbers.indices(whole)))
 
-    if get_compression(name)[1] is None or filetype(name) != "extxyz":
-        return None
-    with open_with_compression(name, "rt") as file:
-        return io.StringIO(file.read())
+
+def _text(name: str) -> TextIO:
+    """Of a file that may be compressed; without the mark that some programs put at its beginning."""
+    opened = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(Path(name).suffix, open)
+    return opened(name, "rt", encoding="utf-8-sig")  # type: ignore[operator]
 
 
 def _numbers(name: str, index: str) -> slice:
@@ -153,7 +240,7 @@ def _numbers(name: str, index: str) -> slice:
     return slice(given[0] or 0, given[1], step)
 
 
-def _rows(name: str, index: str) -> Iterator[tuple[str, Any]]:
+def _rows(name: str, index: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     """Of an ase.db: labels in its columns, key-value pairs and data, all in one atoms object."""
     from ase.db import connect
 
@@ -168,15 +255,17 @@ def _rows(name: str, index: str) -> Iterator[tuple[str, Any]]:
         atoms = row.toatoms()
         atoms.info.update(row.data)
         atoms.info.update(row.key_value_pairs)
-        yield f"id={row.id}", atoms
+        yield f"id={row.id}", atoms, ()
 
 
 def _reason(error: Exception, name: str) -> str:
-    text = str(error).strip().split("\n")[0].removeprefix("ase.io.extxyz: ")
+    text = str(error).strip().split("\n")[0]
     if isinstance(error, StopIteration) or "StopIteration" in text or isinstance(error, EOFError):
         return "the file is cut short"
     if type(error).__name__ == "UnknownFileTypeError":
-        return "none of its file formats"
+        return FORMATS
     if isinstance(error, UnicodeDecodeError):
-        return "not text"
-    return (text[:160] or type(error).__name__).replace(name, shown(name))
+        return "not UTF-8 text"
+    if isinstance(error, gzip.BadGzipFile | zlib.error | lzma.LZMAError):
+        return f"cannot be unpacked ({text or type(error).__name__})"
+    return f"ASE cannot read it ({(text[:160] or type(error).__name__).replace(name, shown(name))})"

@@ -21,6 +21,7 @@ class Labelled:
     group: config type, "default" where there is none
     weight: a factor on all its rows
     source: file and number of the frame, `train.xyz:12`
+    elements: False where atom types stand for them, in what was read only to look at it
     """
 
     atoms: Any
@@ -30,6 +31,7 @@ class Labelled:
     group: str = "default"
     weight: float = 1.0
     source: str = ""
+    elements: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,27 @@ class Keys:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What a user should know of some structures of a file. structures: how many; first: one of them"""
+
+    text: str
+    structures: int
+    first: str
+
+    def __str__(self) -> str:
+        if self.structures == 1:
+            return f"{self.first}: {self.text}"
+        return f"{self.text} ({self.structures} structures, the first {self.first})"
+
+
+@dataclass(frozen=True)
 class Found:
     """Where the labels of one file were found.
 
     keys: kind -> `energy (calculator)`, `virial (info, 9 numbers)`, ...; "" where there is none
     missing: kind -> structures without it
+    others: keys of the file that hold no label that was read
+    remarks: labels set aside, and how frames were read
     """
 
     file: str
@@ -60,12 +78,15 @@ class Found:
     atoms: int
     keys: dict[str, str]
     missing: dict[str, int]
+    others: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     def __str__(self) -> str:
         parts = []
         for kind, key in self.keys.items():
             if not key:
-                parts.append(f"no {kind}")
+                there = f" (the keys there are: {', '.join(self.others)})" if self.others else ""
+                parts.append(f"no {kind}{there if kind != 'virial' else ''}")
                 continue
             less = f" (missing in {self.missing[kind]})" if self.missing[kind] else ""
             parts.append(f"{kind} from {key}{less}")
@@ -79,6 +100,10 @@ class Dataset:
 
     structures: tuple[Labelled, ...]
     found: tuple[Found, ...]
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        return tuple(r for f in self.found for r in f.remarks)
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from etace.data import labels
-from etace.data.frames import frames, shown, split
+from etace.data import free_energy, labels
+from etace.data.frames import Frame, frames, shown, split
 from etace.data.labelled import Dataset, Found, Keys, Labelled
+from etace.data.notes import Notes
 from etace.errors import DataError, NoFileError
+from etace.telling import Tell
 
 KINDS = ("energy", "forces", "virial")
 
@@ -23,32 +23,41 @@ def read(
     files: Sequence[str | Path],
     keys: Keys | Mapping[str, Keys] = Keys(),  # noqa: B008 (frozen)
     want: Sequence[str] = KINDS,
-    progress: Callable[[int], None] | None = None,
+    progress: Tell | None = None,
+    survey: bool = False,
 ) -> Dataset:
     """All structures of all files, with the wanted labels.
 
     files: names ASE reads (also `name@0:10`), patterns with * or ? or [, databases (`.db`, URLs)
     keys: for all files, or for some by name, as given or without folders; the others go by the lists
-    progress: told the number of structures read so far, after each file
+    progress: told ("reading", structures so far, None) after each
+    survey: only to look: files without labels are read too, and atom types without elements
+
+    A label that cannot be meant (not finite, of a wrong shape, a stress without a volume, a virial that is
+    not symmetric) is set aside: the structure stays, and `Found.remarks` counts it.
 
     Raises DataError, in words: a file that is missing, empty or cut short; one where no structure has
-    an energy (or no forces) though wanted; labels that are not finite numbers, of the wrong shape, or
-    not clear. Where no structure has a virial, that is only reported, unless its key was given.
+    an energy (or no forces) though wanted, or all labels of a kind are odd; two labels that differ, and
+    nothing says which. Where no structure has a virial, that is only reported, unless its key was given.
     """
     structures: list[Labelled] = []
     found: list[Found] = []
     used: set[str] = set()
-    for given, name, index in expand(files):
-        own, report = _file(
-            name, index, _keys_of(keys, (given, name, os.path.basename(name)), used), want
-        )
-        structures += own
-        found.append(report)
+    before = 0
+
+    def tell(n: int) -> None:
         if progress is not None:
-            progress(len(structures))
+            progress("reading", before + n, None)
+
+    for given, name, index in expand(files):
+        own_keys = _keys_of(keys, (given, name, os.path.basename(name)), used)
+        own, report = _file(name, index, own_keys, want, survey, tell)
+        structures += own
+        before = len(structures)
+        found.append(report)
     if not isinstance(keys, Keys) and (unused := sorted(set(keys) - used)):
         raise DataError(f"keys are given for {', '.join(unused)}, which is none of the files")
-    return Dataset(tuple(structures), tuple(found))
+    return Dataset(tuple(structures), free_energy.alike(found))
 
 
 def _keys_of(keys: Keys | Mapping[str, Keys], names: Sequence[str], used: set[str]) -> Keys:
@@ -89,65 +98,85 @@ def expand(files: Sequence[str | Path]) -> list[tuple[str, str, str]]:
     return out
 
 
-def _file(name: str, index: str, keys: Keys, want: Sequence[str]) -> tuple[list[Labelled], Found]:
+def _file(
+    name: str,
+    index: str,
+    keys: Keys,
+    want: Sequence[str],
+    survey: bool,
+    tell: Callable[[int], None],
+) -> tuple[list[Labelled], Found]:
     short = shown(name) + (f"@{index}" if index else "")
+    notes = Notes()
     out: list[Labelled] = []
-    where: dict[str, Counter[str]] = {kind: Counter() for kind in want}
-    there: set[str] = set()
-    for source, atoms in frames(name, index):
-        made, places = _structure(atoms, source, keys, want)
+    free: list[float | None] = []
+    for frame in frames(name, index, survey):
+        made, other = _structure(frame, keys, want, notes)
         out.append(made)
-        there.update(labels.present(atoms))
-        for kind, place in places.items():
-            where[kind][place] += 1
+        free.append(other)
+        tell(len(out))
+    if "energy" in want:
+        out = free_energy.choose(out, free, notes)
     missing = {kind: sum(getattr(s, kind) is None for s in out) for kind in want}
-    alone = all(len(s.atoms) == 1 for s in out)
     for kind in want:
-        if kind == "forces" and alone:
-            continue  # isolated atoms have none
-        if missing[kind] == len(out) and _needed(kind, keys):
-            flag = f"--{kind}-key" if kind != "virial" else "--virial-key or --stress-key"
-            raise DataError(
-                f"{short}: no structure has {_article(kind)}; the keys there are: "
-                f"{', '.join(sorted(there)) or 'none'} ({flag} names one, --no-{kind} goes without)"
-            )
-    places_of = {kind: ", ".join(sorted(where[kind])) for kind in want}
-    atoms_in_all = sum(len(s.atoms) for s in out)
-    return out, Found(short, len(out), atoms_in_all, places_of, missing)
+        notes.refuse_if_all_odd(kind, len(out) - missing[kind])
+        if missing[kind] == len(out) and _needed(kind, keys, survey, out):
+            raise DataError(f"{short}: {_nothing(kind, notes)}")
+    keys_of = {kind: ", ".join(sorted(notes.where[kind])) for kind in want}
+    used = {place.split(" (")[0] for own in notes.where.values() for place in own}
+    others = tuple(sorted(notes.keys - used))
+    atoms = sum(len(s.atoms) for s in out)
+    return out, Found(short, len(out), atoms, keys_of, missing, others, notes.remarks())
 
 
-def _needed(kind: str, keys: Keys) -> bool:
-    """A virial only where its key was given; nothing whose key is "", not to be read."""
-    if kind == "virial":
-        return bool(keys.virial or keys.stress)
-    return getattr(keys, kind) != ""
+def _needed(kind: str, keys: Keys, survey: bool, structures: Sequence[Labelled]) -> bool:
+    """Whether a file must have such labels: where their key was given; else virials never, others where
+    it is read for them. Forces on the atoms of one-atom cells are zero, and need not be said."""
+    given = (keys.virial or keys.stress) if kind == "virial" else getattr(keys, kind)
+    if given or given == "" or survey or kind == "virial":
+        return bool(given)
+    return kind != "forces" or any(len(s.atoms) > 1 for s in structures)
 
 
-def _article(kind: str) -> str:
-    return {"energy": "an energy", "forces": "forces", "virial": "a virial or stress"}[kind]
+def _nothing(kind: str, notes: Notes) -> str:
+    what = {"energy": "an energy", "forces": "forces", "virial": "a virial or stress"}[kind]
+    flag = f"--{kind}-key" if kind != "virial" else "--virial-key or --stress-key"
+    blank = f" ({notes.blank[kind]} hold NaN in its place)" if notes.blank[kind] else ""
+    return (
+        f"no structure has {what}{blank}; the keys there are: "
+        f"{', '.join(sorted(notes.keys)) or 'none'} ({flag} names one, --no-{kind} goes without)"
+    )
 
 
 def _structure(
-    atoms: Any, source: str, keys: Keys, want: Sequence[str]
-) -> tuple[Labelled, dict[str, str]]:
+    frame: Frame, keys: Keys, want: Sequence[str], notes: Notes
+) -> tuple[Labelled, float | None]:
+    """The structure, and the free energy that stands beside its energy."""
     from ase import Atoms
 
+    atoms, source = frame.atoms, frame.source
     if len(atoms) == 0:
         raise DataError(f"{source}: there are no atoms in it")
     if not np.isfinite(atoms.positions).all():
         raise DataError(f"{source}: a position is not finite")
-    where: dict[str, str] = {}
-    energy = forces = virial = None
-    if "energy" in want and (label := labels.look(atoms, "energy", keys, source)):
-        energy, where["energy"] = labels.energy(label, source), label.where
-    if "forces" in want and (label := labels.look(atoms, "forces", keys, source)):
-        forces, where["forces"] = labels.forces(label, len(atoms), source), label.where
-    if "virial" in want and (found := labels.find_virial(atoms, keys, source)):
-        virial, where["virial"] = found
+    notes.frame(frame)
+    n = len(atoms)
+    energy = forces = virial = free = None
+    if "energy" in want:
+        energy = notes.label(frame, "energy", keys, lambda x: labels.energy(x, n))
+        if keys.energy is None:
+            free = notes.label(frame, "free_energy", keys, lambda x: labels.energy(x, n))
+    if "forces" in want:
+        forces = notes.label(frame, "forces", keys, lambda x: labels.forces(x, n))
+    if "virial" in want:
+        virial, place, odd = labels.find_virial(atoms, keys, source)
+        notes.virial(frame, keys, place, odd)
     weight = labels.look(atoms, "weight", keys, source) if keys.weight else None
-    factor = 1.0 if weight is None else labels.energy(weight, source)
-    if factor < 0:
-        raise DataError(f"{source}: its weight is negative, {factor}")
+    try:
+        factor = 1.0 if weight is None else labels.weight(weight)
+    except labels.OddLabel as error:
+        raise DataError(f"{source}: {error}") from None
     bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     group = labels.config_type(atoms, keys, source)
-    return Labelled(bare, energy, forces, virial, group, factor, source), where
+    made = Labelled(bare, energy, forces, virial, group, factor, source, frame.elements)
+    return made, free

@@ -12,25 +12,25 @@ lists: a structure whose neighbours cannot be found (flat cell, atoms at one pla
 unit: the distance to the nearest neighbour, in sums of covalent radii, has a median beyond 0.5 to 1.5
     (Å give 0.85 to 1.25 for molecules and crystals, bohr 1.6 to 2.4, nm 0.1); of 3 structures of 3
     atoms or more, without noble gases
-slope: between consecutive frames of the same atoms and cell that moved a little, dE = slope * -F dx by
-    at least 10 pairs with a correlation > 0.95, but slope beyond 0.7 to 1.4: another unit, or the
-    gradient in place of forces. Where there are fewer, as in small sets: between any two frames that
-    are not far apart in the file, at least 3 pairs with a correlation > 0.9, but slope beyond 0.25 to 4
 spread: energies of one composition differ by > 50 eV/atom, and no force tells of it
+stress: the largest component of the stress has a median > 5 eV/Å^3, 800 GPa
 twice: the same structure twice with energies that differ by > 1 meV/atom
+slope, virial_slope, voigt, shifted, unrelated: of `etace.data.consistency`
+zero_energy, zero_forces, zero_virial, constant, per_atom: of `etace.data.filled`
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from etace.data import consistency, filled, work
 from etace.data.distances import Distances, distances
 from etace.data.duplicates import duplicates
 from etace.data.labelled import Labelled
+from etace.telling import Tell
 
 FORCE, CLOSE, TWICE = 50.0, 0.5, 1e-3
 NET_FORCE, NET_PART = 0.1, 0.05
@@ -38,23 +38,7 @@ ENERGY, SPREAD, ENOUGH = 0.5, 12.0, 10
 BONDS, SPREAD_OF_ONE = (0.5, 1.5), 50.0
 NOBLE = {2, 10, 18, 36, 54, 86}
 BOND_CUTOFF = 5.0  # Å
-AHEAD, FIRST = 8, 1000  # frames of a small set that each is compared with; structures looked at
-
-
-@dataclass(frozen=True)
-class Line:
-    """What makes a line of energies against work clear, and its slope sound.
-
-    near: Å, an atom moves at most along an axis; steps: pairs of frames at least
-    """
-
-    near: float
-    steps: int
-    correlation: float
-    slopes: tuple[float, float]
-
-
-CLOSE_LINE, ROUGH_LINE = Line(0.3, 10, 0.95, (0.7, 1.4)), Line(0.5, 3, 0.9, (0.25, 4.0))
+STRESS = 5.0  # eV/Å^3
 
 
 @dataclass(frozen=True)
@@ -70,24 +54,48 @@ class Suspicion:
 
 
 def suspicions(
-    structures: Sequence[Labelled], close: Distances | None = None
+    structures: Sequence[Labelled], close: Distances | None = None, progress: Tell | None = None
 ) -> tuple[Suspicion, ...]:
-    """close: of these structures up to BOND_CUTOFF or more, if it was made anyway"""
-    close = close or distances(structures, BOND_CUTOFF)
+    """close: of these structures up to BOND_CUTOFF or more, if it was made anyway; progress: told of the
+    distances, where they are not"""
+    close = close or distances(structures, BOND_CUTOFF, progress)
     nearest, wrong = close.nearest, close.wrong
+    again = duplicates(structures)
     out = [Suspicion("lists", len(wrong), tuple(w[0] for w in wrong), wrong[0][1])] if wrong else []
     out += _worst("close", structures, np.where(nearest < CLOSE, -nearest, np.nan))
     out += _worst("forces", structures, _above(FORCE, [_largest(s) for s in structures]))
     out += _worst("net_force", structures, np.array([_net(s) for s in structures]))
-    out += _worst("energy", structures, energy_outliers(structures))
-    out += _twice(structures)
+    out += _filled(structures, nearest, again)
+    out += _worst("energy", structures, energy_outliers(structures, nearest))
+    out += _twice(structures, again)
     if not any(x.kind in ("energy", "forces") for x in out):
-        out += _worst("spread", structures, _above(SPREAD_OF_ONE, spreads(structures)))
-    ratio, (slope, sound) = bond_ratio(structures, close.bond), slope_and_limits(structures)
-    for kind, value, (low, high) in (("unit", ratio, BONDS), ("slope", slope, sound)):
-        if value is not None and not low <= value <= high:
-            out.append(Suspicion(kind, value))
+        out += _worst("spread", structures, _above(SPREAD_OF_ONE, spreads(structures, nearest)))
+    if (size := stress_size(structures)) is not None and size > STRESS:
+        out.append(Suspicion("stress", size))
+    ratio = bond_ratio(structures, close.bond)
+    if ratio is not None and not BONDS[0] <= ratio <= BONDS[1]:
+        out.append(Suspicion("unit", ratio))
+    found = consistency.doubts(structures, work.steps(structures, progress))
+    out += [Suspicion(d.kind, d.value, d.sources, d.detail) for d in found]
     return tuple(out)
+
+
+def _filled(
+    structures: Sequence[Labelled], nearest: np.ndarray, again: Sequence[Sequence[int]]
+) -> list[Suspicion]:
+    found = {
+        "zero_energy": filled.zero_energy(structures, nearest),
+        "zero_forces": filled.zero_forces(structures),
+        "zero_virial": filled.zero_virial(structures, nearest),
+        "constant": filled.constant(structures, again),
+    }
+    out = [
+        Suspicion(kind, len(own), tuple(structures[k].source for k in own))
+        for kind, own in found.items()
+        if own
+    ]
+    ratio = filled.per_atom(structures, nearest)
+    return out if ratio is None else [*out, Suspicion("per_atom", ratio)]
 
 
 def _worst(kind: str, structures: Sequence[Labelled], values: np.ndarray) -> list[Suspicion]:
@@ -117,10 +125,13 @@ def _net(s: Labelled) -> float:
     return net if net > NET_FORCE and net > NET_PART * random else np.nan
 
 
-def energy_outliers(structures: Sequence[Labelled]) -> np.ndarray:
-    """[structures], eV/atom off the fit; NaN for what is within the limits."""
+def energy_outliers(structures: Sequence[Labelled], nearest: np.ndarray) -> np.ndarray:
+    """[structures], eV/atom off the fit; NaN for what is within the limits.
+
+    nearest: [structures], Å, inf of isolated atoms, which are left out
+    """
     off = np.full(len(structures), np.nan)
-    use = [k for k, s in enumerate(structures) if s.energy is not None and len(s.atoms) > 1]
+    use = [k for k, s in enumerate(structures) if s.energy is not None and np.isfinite(nearest[k])]
     if len(use) < ENOUGH:
         return off
     species = sorted({int(z) for k in use for z in structures[k].atoms.numbers})
@@ -151,80 +162,47 @@ def bond_ratio(structures: Sequence[Labelled], bond: np.ndarray) -> float | None
     ratios = [
         r
         for s, r in zip(structures, bond, strict=True)
-        if len(s.atoms) >= 3 and np.isfinite(r) and not NOBLE & set(s.atoms.numbers.tolist())
+        if len(s.atoms) >= 3
+        and s.elements
+        and np.isfinite(r)
+        and not NOBLE & set(s.atoms.numbers.tolist())
     ]
     return float(np.median(ratios)) if len(ratios) >= 3 else None
 
 
-def spreads(structures: Sequence[Labelled]) -> list[float]:
-    """[structures], eV/atom above the lowest of the same composition; NaN of atoms alone and without both labels."""
+def spreads(structures: Sequence[Labelled], nearest: np.ndarray) -> list[float]:
+    """[structures], eV/atom above the lowest of the same composition; NaN of isolated atoms and without
+    both labels."""
     energies = [
-        np.nan if s.energy is None or s.forces is None or len(s.atoms) == 1
-        else s.energy / len(s.atoms)
-        for s in structures
-    ]  # fmt: skip
-    names = [str(s.atoms.symbols.formula.reduce()[0].convert("hill")) for s in structures]
-    lowest: dict[str, float] = {}
+        np.nan if s.energy is None or s.forces is None or np.isinf(r) else s.energy / len(s.atoms)
+        for s, r in zip(structures, nearest, strict=True)
+    ]
+    names = [_composition(s) for s in structures]
+    lowest: dict[bytes, float] = {}
     for name, e in zip(names, energies, strict=True):
         lowest[name] = float(np.fmin(e, lowest.get(name, np.nan)))
     return [e - lowest[name] for name, e in zip(names, energies, strict=True)]
 
 
-def slope_and_limits(structures: Sequence[Labelled]) -> tuple[float | None, tuple[float, float]]:
-    """(dE over -F dx, where it is sound): of consecutive frames, else of any that are near; None: too few,
-    or no clear line."""
-    found = slope(pairwise(structures), CLOSE_LINE)
-    if found is not None:
-        return found, CLOSE_LINE.slopes
-    few = structures[:FIRST]
-    pairs = ((a, b) for k, a in enumerate(few) for b in few[k + 1 : k + 1 + AHEAD])
-    return slope(pairs, ROUGH_LINE), ROUGH_LINE.slopes
+def stress_size(structures: Sequence[Labelled]) -> float | None:
+    """eV/Å^3, the median of the largest components; None: no virial of a periodic cell"""
+    sizes = [
+        float(np.abs(s.virial).max()) / s.atoms.cell.volume
+        for s in structures
+        if s.virial is not None and s.atoms.pbc.all() and s.atoms.cell.volume > 0
+    ]
+    return float(np.median(sizes)) if sizes else None
 
 
-def slope(pairs: Iterable[tuple[Labelled, Labelled]], line: Line) -> float | None:
-    """dE over -F dx, by least squares over pairs of near frames; None: too few, or no clear line."""
-    steps = []
-    for a, b in pairs:
-        if a.forces is None or b.forces is None or a.energy is None or b.energy is None:
-            continue
-        if not _same(a, b):
-            continue
-        dx = _moved(a, b)
-        if dx is not None and 1e-4 < np.abs(dx).max() < line.near:
-            work = -0.5 * float(((a.forces + b.forces) * dx).sum())
-            steps.append((work, b.energy - a.energy))
-    if len(steps) < line.steps:
-        return None
-    work_of, change = np.array(steps).T
-    norm = np.linalg.norm(work_of) * np.linalg.norm(change)
-    if norm == 0 or abs(work_of @ change) / norm < line.correlation:
-        return None
-    return float(work_of @ change / (work_of @ work_of))
+def _composition(s: Labelled) -> bytes:
+    """The same for the same ratios of species."""
+    numbers, counts = np.unique(s.atoms.numbers, return_counts=True)
+    return np.array([numbers, counts // np.gcd.reduce(counts)]).tobytes()
 
 
-def _same(a: Labelled, b: Labelled) -> bool:
-    return (
-        np.array_equal(a.atoms.numbers, b.atoms.numbers)
-        and np.array_equal(a.atoms.pbc, b.atoms.pbc)
-        and bool(np.abs(a.atoms.cell - b.atoms.cell).max() < 1e-4)
-    )
-
-
-def _moved(a: Labelled, b: Labelled) -> np.ndarray | None:
-    """[N, 3], Å, from a to b by the shortest way; None for a cell that does not span space."""
-    dx: np.ndarray = b.atoms.positions - a.atoms.positions
-    if not a.atoms.pbc.any():
-        return dx
-    if a.atoms.cell.rank < 3:
-        return None
-    fractions = dx @ np.linalg.inv(a.atoms.cell)
-    out: np.ndarray = dx - np.round(fractions) * a.atoms.pbc @ np.asarray(a.atoms.cell)
-    return out
-
-
-def _twice(structures: Sequence[Labelled]) -> list[Suspicion]:
+def _twice(structures: Sequence[Labelled], again: Sequence[Sequence[int]]) -> list[Suspicion]:
     found = []
-    for group in duplicates(structures):
+    for group in again:
         energies = [structures[k].energy for k in group]
         known = [e for e in energies if e is not None]
         if len(known) > 1:

@@ -36,6 +36,7 @@ from etace.model import Model
 from etace.parallel import one_blas_thread
 from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges
 from etace.report.grades import Grades, by_group, sentence
+from etace.telling import Lines
 from etace.words import count
 
 SHOWN = 4  # lines on columns that cannot be told apart
@@ -148,13 +149,14 @@ def _data(
     model: Model, settings: Settings, progress: Progress
 ) -> tuple[Dataset, Dataset | None, list[str]]:
     """(train, test, what is suspicious), with labels found and species known to the model."""
-    train = read(settings.train, keys_of(settings), settings.kinds)
-    test = read(settings.test, keys_of(settings), settings.kinds) if settings.test else None
+    keys, tell = keys_of(settings), Lines(progress.note)
+    train = read(settings.train, keys, settings.kinds, tell)
+    test = read(settings.test, keys, settings.kinds, tell) if settings.test else None
     for file in (*train.found, *(test.found if test else ())):
         progress.note(str(file))
-    suspicious = [*warnings(train), *_unseen(model, train)]
+    suspicious = [*warnings(train, tell), *_unseen(model, train)]
     if test:
-        suspicious += [f"test set: {line}" for line in warnings(test)]
+        suspicious += [f"test set: {line}" for line in warnings(test, tell)]
         suspicious += _known(train, test)
     for line in suspicious:
         progress.note(f"warning: {line}")
