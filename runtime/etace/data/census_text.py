@@ -106,7 +106,7 @@ WORDS: dict[str, Callable[[Suspicion], str]] = {
         "forces seem to be gradients, of the wrong sign: energies of near frames rise along them"
         if -4 < x.value < -0.25
         else f"energies of near frames differ by {x.value:.3g} times what their forces say: "
-        f"are energies in eV and forces in eV/Å?{_hint(x.value)}"
+        f"are energies in eV and forces in eV/Å?{_hint(x.value, UNITS, x.detail)}"
     ),
     "spread": lambda x: (
         f"energies of one composition differ by up to {x.value:.4g} eV/atom, which no force tells of, as in "
@@ -134,7 +134,7 @@ WORDS: dict[str, Callable[[Suspicion], str]] = {
     ),
     "virial_slope": lambda x: (
         f"energies of strained cells change by {x.value:.3g} times what their virials or stresses say"
-        f"{_hint(x.value, VIRIALS, signs=True)}; the first is {_where(x)}"
+        f"{_hint(x.value, VIRIALS, x.detail, signs=True)}; the first is {_where(x)}"
     ),
     "voigt": lambda x: (
         "energies of strained cells agree with virials or stresses whose last three numbers are read as "
@@ -154,10 +154,11 @@ WORDS: dict[str, Callable[[Suspicion], str]] = {
 }
 
 
-def _hint(ratio: float, units: Mapping[str, float] = UNITS, signs: bool = False) -> str:
-    """What makes such a ratio, if any of the units does; signs: whether they count"""
-    size = 1 / (ratio if signs else abs(ratio))
-    near = [unit for unit, value in units.items() if 1 / 1.3 < 1 / (value * size) < 1.3]
+def _hint(ratio: float, units: Mapping[str, float], more: str, signs: bool = False) -> str:
+    """What makes such a ratio, if any of the units does; more: what also does; signs: whether they count"""
+    size = ratio if signs else abs(ratio)
+    near = [unit for unit, value in units.items() if 1 / 1.3 < size / value < 1.3]
+    near += [more] if more else []
     return f" ({' or '.join(near)} would do that)" if near else ""
 
 

@@ -21,7 +21,7 @@ from etace.data.work import Step
 
 SHEAR = ((1, 2), (0, 2), (0, 1))  # yz, xz, xy
 NAMES = ("yz", "xz", "xy")
-LEFT = 0.5  # of the residual, by another order of the shear components
+LEFT = 0.7  # of the residual, by another order of the shear components
 LEAST = 2e-3  # eV, of energy differences that mean something
 
 
@@ -42,14 +42,19 @@ class Line:
 
 CLOSE = Line(0.3, 1, 10, 0.95, (0.7, 1.4))
 ROUGH = Line(0.5, 8, 3, 0.9, (0.25, 4.0))
-STRAIN = Line(0.5, 8, 5, 0.95, (0.5, 2.0))
-OWN, OTHER, FEW = 0.7, 0.9, 6  # correlations and steps that tell forces of another frame
-NONE, MANY = 0.4, 12  # that tell forces of nothing
+STRAINED = Line(0.5, 8, 5, 0.9, (0.5, 2.0))  # where forces do little
+BOTH, KNOWN = 20, 0.15  # steps that tell two slopes at once, and the part to which they are known
+OF_FORCES, OF_VIRIALS = (0.1, 10.0), (0.25, 4.0)  # their limits: wide, as such steps are not short
+OTHER, BETTER, FEW = 0.9, 0.5, 6  # what tells forces of another frame: correlation, residual, steps
+NONE, MANY = 0.4, 12  # what tells forces of nothing: correlation, steps
+SMALL = 0.05  # strain of steps that tell it, of those between cells
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """kind: as above; value: slope, correlation, or shift; sources: of one step; detail: the order found"""
+    """kind: as above; value: slope, correlation, or shift; sources: of one step
+    detail: the order of shear components, or what else has such a slope: `energies per atom`, ...
+    """
 
     kind: str
     value: float
@@ -57,43 +62,65 @@ class Doubt:
     detail: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Of steps with all that is needed: change of energy, work of forces and of virials, [steps], eV"""
+
+    steps: list[Step]
+    change: np.ndarray
+    forces: np.ndarray
+    virials: np.ndarray
+
+
 def doubts(structures: Sequence[Labelled], steps: Sequence[Step]) -> list[Doubt]:
-    energies = [s.energy for s in structures]
-    found = _forces(structures, steps, energies)
-    return found or _virials(structures, steps, energies)
+    still = [s for s in steps if not s.strained]
+    value, (low, high) = slope(structures, still)
+    if value is not None and not low <= value <= high:
+        return [_slope(structures, still[0], value)]
+    close = [s for s in still if s.b - s.a <= CLOSE.ahead and s.moved < CLOSE.near]
+    between = [s for s in steps if s.moved < CLOSE.near and np.abs(s.strain).max() < SMALL]
+    return (
+        _other_forces(structures, close, NONE)
+        or _other_forces(structures, still, 0.0)
+        or _virials(structures, steps)
+        or _other_forces(structures, between, NONE / 2)
+    )
 
 
 def slope(
     structures: Sequence[Labelled], steps: Sequence[Step]
 ) -> tuple[float | None, tuple[float, float]]:
     """(dE over the work of forces, where it is sound): of consecutive frames, else of any that are near;
-    None: too few, or no clear line."""
-    energies = [s.energy for s in structures]
+    None: too few, or no clear line. steps: in one cell"""
     for line in (CLOSE, ROUGH):
-        x, y = _points(structures, [s for s in steps if s.b - s.a <= line.ahead], energies, line)
-        found = _clear(x, y, line)
+        near = [s for s in steps if s.b - s.a <= line.ahead and s.moved < line.near]
+        own = _points(structures, near)
+        found = _clear(own.forces, own.change, line)
         if found is not None or line is ROUGH:
             return found, line.slopes
     raise AssertionError
 
 
-def _points(
-    structures: Sequence[Labelled],
-    steps: Sequence[Step],
-    energies: Sequence[float | None],
-    line: Line,
-    shift: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(work of forces, change of energy), eV, of steps in one cell"""
-    out = []
+def _slope(structures: Sequence[Labelled], step: Step, value: float) -> Doubt:
+    atoms = len(structures[step.a].atoms)
+    return Doubt("slope", value, detail="energies per atom" if _near(value, 1 / atoms) else "")
+
+
+def _near(value: float, other: float) -> bool:
+    return 1 / 1.3 < value / other < 1.3
+
+
+def _points(structures: Sequence[Labelled], steps: Sequence[Step], shift: int = 0) -> Points:
+    """shift: of the frames whose forces count"""
+    energies = [s.energy for s in structures]
+    own, rows = [], []
     for step in steps:
-        if step.strained or step.moved > line.near:
-            continue
         change, done = step.change(energies), step.by_forces(structures, shift)
-        if change is not None and done is not None:
-            out.append((done, change))
-    x, y = np.array(out).reshape(-1, 2).T
-    return x, y
+        virials = step.by_virials(structures)
+        if change is not None and done is not None and virials is not None:
+            own.append(step)
+            rows.append((change, done, virials.sum()))
+    return Points(own, *np.array(rows).reshape(-1, 3).T)
 
 
 def _clear(x: np.ndarray, y: np.ndarray, line: Line) -> float | None:
@@ -107,25 +134,29 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(x @ y) / norm if norm > 0 else 0.0
 
 
-def _forces(
-    structures: Sequence[Labelled], steps: Sequence[Step], energies: Sequence[float | None]
+def _other_forces(
+    structures: Sequence[Labelled], steps: Sequence[Step], none: float
 ) -> list[Doubt]:
-    value, (low, high) = slope(structures, steps)
-    if value is not None:
-        return [] if low <= value <= high else [Doubt("slope", value)]
-    for line in (CLOSE, ROUGH):
-        own = [s for s in steps if s.b - s.a <= line.ahead and _has_force(structures, s)]
-        x, y = _points(structures, own, energies, line)
-        if len(x) < FEW or np.sqrt(np.mean(y**2)) < LEAST:
-            continue
-        fit = _correlation(x, y)
-        for shift in (1, -1):
-            theirs = _correlation(*_points(structures, own, energies, line, shift))
-            if fit < OWN and theirs > OTHER:
-                return [Doubt("shifted", shift, (structures[own[0].a].source,))]
-        if len(x) >= MANY and abs(fit) < NONE and line is CLOSE:
-            return [Doubt("unrelated", fit, (structures[own[0].a].source,))]
-    return []
+    """Whether energies follow forces of other frames; or, with a correlation below `none`, no forces."""
+    moving = [s for s in steps if _has_force(structures, s)]
+    own = _points(structures, moving)
+    rest = own.change - own.virials
+    if len(rest) < FEW or min(_size(rest), _size(own.forces)) < LEAST:
+        return []
+    fit, first = _correlation(own.forces, rest), (structures[own.steps[0].a].source,)
+    for shift in (1, -1):
+        other = _points(structures, own.steps, shift)
+        theirs = other.change - other.virials
+        left = _size(theirs - other.forces)
+        clear = len(theirs) >= FEW and _correlation(other.forces, theirs) > OTHER
+        if clear and left < BETTER * _size(rest - own.forces):
+            return [Doubt("shifted", shift, first)]
+    return [Doubt("unrelated", fit, first)] if len(rest) >= MANY and abs(fit) < none else []
+
+
+def _size(x: np.ndarray) -> float:
+    """Root mean square"""
+    return float(np.sqrt(np.mean(x**2)))
 
 
 def _has_force(structures: Sequence[Labelled], step: Step) -> bool:
@@ -134,48 +165,68 @@ def _has_force(structures: Sequence[Labelled], step: Step) -> bool:
     return all(f is not None and f.any() for f in both)
 
 
-def _virials(
-    structures: Sequence[Labelled], steps: Sequence[Step], energies: Sequence[float | None]
-) -> list[Doubt]:
-    found = []
-    for step in steps:
-        if not step.strained or step.moved > STRAIN.near:
-            continue
-        change, done = step.change(energies), step.by_forces(structures)
-        by_virials = step.by_virials(structures)
-        if change is not None and done is not None and by_virials is not None:
-            found.append((step, change - done, by_virials))
-    if len(found) < STRAIN.steps:
+def _virials(structures: Sequence[Labelled], steps: Sequence[Step]) -> list[Doubt]:
+    own = _points(structures, [s for s in steps if s.strained and s.moved < STRAINED.near])
+    y, (low, high) = own.change, STRAINED.slopes
+    if len(y) < STRAINED.steps:
         return []
-    y = np.array([rest for _, rest, _ in found])
-    x = np.array([w.sum() for _, _, w in found])
-    low, high = STRAIN.slopes
-    value = _clear(x, y, STRAIN)
-    if value is not None and not low <= value <= high:
-        return [Doubt("virial_slope", value, (structures[found[0][0].a].source,))]
-    return _voigt(structures, [step for step, _, _ in found], x, y)
+    if _size(own.forces) < 0.1 * _size(y):
+        value = _clear(own.virials, y, STRAINED)
+        if value is not None and not low <= value <= high:
+            return [_virial_slope(structures, own.steps[0], value)]
+    elif len(y) >= BOTH:
+        by_forces, by_virials = _two_slopes(own)
+        if by_virials is not None and not OF_VIRIALS[0] <= by_virials <= OF_VIRIALS[1]:
+            return [_virial_slope(structures, own.steps[0], by_virials)]
+        if by_forces is not None and not OF_FORCES[0] <= by_forces <= OF_FORCES[1]:
+            return [_slope(structures, own.steps[0], by_forces)]
+    return _voigt(structures, own) if len(y) >= BOTH else []
 
 
-def _voigt(
-    structures: Sequence[Labelled], steps: Sequence[Step], x: np.ndarray, y: np.ndarray
-) -> list[Doubt]:
+def _two_slopes(own: Points) -> list[float | None]:
+    """dE over the work of forces and that of virials, together; None: not known well"""
+    a = np.stack([own.forces, own.virials], axis=1)
+    size = np.linalg.norm(a, axis=0)
+    if not size.all():
+        return [None, None]
+    a = a / size
+    c = np.linalg.lstsq(a, own.change, rcond=None)[0]
+    variance = np.sum((own.change - a @ c) ** 2) / (len(a) - 2)
+    error = np.sqrt(variance * np.diag(np.linalg.pinv(a.T @ a)))
+    return [
+        float(v / s) if e < KNOWN * abs(v) else None for v, e, s in zip(c, error, size, strict=True)
+    ]
+
+
+def _virial_slope(structures: Sequence[Labelled], step: Step, value: float) -> Doubt:
+    first = structures[step.a]
+    atoms, volume = len(first.atoms), float(first.atoms.cell.volume)
+    known = {
+        "energies per atom": 1 / atoms, "virials per atom": atoms, "virials per volume": volume,
+        "stresses under the name of virials": -volume,
+        "virials under the name of stresses": -1 / volume,
+    }  # fmt: skip
+    detail = " or ".join(what for what, slope in known.items() if _near(value, slope))
+    return Doubt("virial_slope", value, (first.source,), detail)
+
+
+def _voigt(structures: Sequence[Labelled], own: Points) -> list[Doubt]:
     """Whether the shear components stand in another order."""
-    mean = np.array([0.5 * (structures[s.a].virial + structures[s.b].virial) for s in steps])  # type: ignore[operator]
-    strain = np.array([s.strain for s in steps])
+    labels = [(structures[s.a].virial, structures[s.b].virial) for s in own.steps]
+    mean = np.array([0.5 * (a + b) for a, b in labels if a is not None and b is not None])
+    strain = np.array([s.strain for s in own.steps])
+    y = own.change - own.forces
     diagonal = -np.einsum("sii,sii->s", mean, strain)
-    shear = [2 * strain[:, i, j] for i, j in SHEAR]
-    stress = [mean[:, i, j] for i, j in SHEAR]
-    own = (0, 1, 2)
-    best, left = tuple(own), np.linalg.norm(y - x)
-    if left < 0.1 * np.linalg.norm(y):
+    place = (0, 1, 2)
+    best, left = tuple(place), _size(y - own.virials)
+    if left < 0.1 * _size(y):
         return []
     for order in permutations(range(3)):
-        work = diagonal - sum(shear[k] * stress[n] for k, n in enumerate(order))
-        rest = np.linalg.norm(y - work)
-        if rest < LEFT * left and _correlation(work, y) > STRAIN.correlation:
+        shear = sum(2 * strain[:, *SHEAR[k]] * mean[:, *SHEAR[n]] for k, n in enumerate(order))
+        rest = _size(y - diagonal + shear)
+        if rest < LEFT * left and _correlation(diagonal - shear, y) > OTHER:
             best, left = order, rest
-    if best == own:
+    if best == place:
         return []
-    # the label's n-th place is read as SHEAR[n]: what it is
-    truth = [NAMES[best.index(n)] for n in range(3)]
-    return [Doubt("voigt", float(left), (structures[steps[0].a].source,), " ".join(truth))]
+    truth = [NAMES[best.index(n)] for n in place]  # of what is read as yz xz xy
+    return [Doubt("voigt", left, (structures[own.steps[0].a].source,), " ".join(truth))]

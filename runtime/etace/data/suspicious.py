@@ -65,7 +65,8 @@ def suspicions(
     out += _worst("close", structures, np.where(nearest < CLOSE, -nearest, np.nan))
     out += _worst("forces", structures, _above(FORCE, [_largest(s) for s in structures]))
     out += _worst("net_force", structures, np.array([_net(s) for s in structures]))
-    out += _filled(structures, nearest, again)
+    made_up = _filled(structures, nearest, again)
+    out += made_up
     out += _worst("energy", structures, energy_outliers(structures, nearest))
     out += _twice(structures, again)
     if not any(x.kind in ("energy", "forces") for x in out):
@@ -75,8 +76,9 @@ def suspicions(
     ratio = bond_ratio(structures, close.bond)
     if ratio is not None and not BONDS[0] <= ratio <= BONDS[1]:
         out.append(Suspicion("unit", ratio))
-    found = consistency.doubts(structures, work.steps(structures, progress))
-    out += [Suspicion(d.kind, d.value, d.sources, d.detail) for d in found]
+    if not made_up:
+        found = consistency.doubts(structures, work.steps(structures, progress))
+        out += [Suspicion(d.kind, d.value, d.sources, d.detail) for d in found]
     return tuple(out)
 
 
