@@ -143,6 +143,10 @@ def _other_forces(
     rest = own.change - own.virials
     if len(rest) < FEW or min(_size(rest), _size(own.forces)) < LEAST:
         return []
+    if _size(own.virials) > 2 * _size(
+        own.forces
+    ):  # whose error may be as large as what is looked for
+        return []
     fit, first = _correlation(own.forces, rest), (structures[own.steps[0].a].source,)
     for shift in (1, -1):
         other = _points(structures, own.steps, shift)
@@ -184,18 +188,21 @@ def _virials(structures: Sequence[Labelled], steps: Sequence[Step]) -> list[Doub
 
 
 def _two_slopes(own: Points) -> list[float | None]:
-    """dE over the work of forces and that of virials, together; None: not known well"""
-    a = np.stack([own.forces, own.virials], axis=1)
-    size = np.linalg.norm(a, axis=0)
-    if not size.all():
+    """dE over the work of forces and that of virials, together; None: not known well, or 1 does nearly as
+    well"""
+    a, y = np.stack([own.forces, own.virials], axis=1), own.change
+    if not a.any(axis=0).all():
         return [None, None]
-    a = a / size
-    c = np.linalg.lstsq(a, own.change, rcond=None)[0]
-    variance = np.sum((own.change - a @ c) ** 2) / (len(a) - 2)
-    error = np.sqrt(variance * np.diag(np.linalg.pinv(a.T @ a)))
-    return [
-        float(v / s) if e < KNOWN * abs(v) else None for v, e, s in zip(c, error, size, strict=True)
-    ]
+    c = np.linalg.lstsq(a, y, rcond=None)[0]
+    left = float(np.linalg.norm(y - a @ c))
+    error = left / np.sqrt(len(a) - 2) * np.sqrt(np.diag(np.linalg.pinv(a.T @ a)))
+    out: list[float | None] = []
+    for k, (value, own_error) in enumerate(zip(c, error, strict=True)):
+        x, rest = a[:, 1 - k], y - a[:, k]
+        with_one = float(np.linalg.norm(rest - x * (x @ rest) / (x @ x)))
+        clear = own_error < KNOWN * abs(value) and left < BETTER * with_one
+        out.append(float(value) if clear else None)
+    return out
 
 
 def _virial_slope(structures: Sequence[Labelled], step: Step, value: float) -> Doubt:

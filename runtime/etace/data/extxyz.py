@@ -193,14 +193,17 @@ class _Frame:
             most = max(most, len(row))
         if most > width:
             self.remarks.append(BEYOND)
-        return [self._column(c, split) for c in columns]
+        plain = not any("_" in row for row in rows)  # which Python takes within numbers
+        return [self._column(c, split, plain) for c in columns]
 
-    def _column(self, c: Column, rows: list[list[str]]) -> Any:
+    def _column(self, c: Column, rows: list[list[str]], plain: bool) -> Any:
         if c.kind == "S":
             words = [row[c.first : c.last] for row in rows]
             return np.array(words) if c.last - c.first > 1 else np.array([w[0] for w in words])
         try:
-            if c.kind == "R":
+            if not plain:
+                array = self._slowly(c, rows)
+            elif c.kind == "R":
                 array = np.array([[float(t) for t in row[c.first : c.last]] for row in rows])
             elif c.kind == "I":
                 array = np.array([[int(t) for t in row[c.first : c.last]] for row in rows])

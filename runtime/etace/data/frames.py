@@ -24,10 +24,8 @@ from typing import Any, TextIO
 from etace.data import extxyz, foreign
 from etace.errors import DataError, NoFileError
 
-FORMATS = (
-    "its format is not known by name or content: name the file after it, such as .xyz or .extxyz "
-    "(extended XYZ), .traj, .db, .cif, .lammpstrj, OUTCAR, vasprun.xml"
-)
+NAMES = ".xyz, .traj, .db, .cif, .lammpstrj, OUTCAR, vasprun.xml, ..."
+FORMATS = f"its format is not known by name or content: name the file after it ({NAMES})"
 PICKLES = (".pckl", ".pkl", ".pickle", ".pckl.gzip", ".pkl.gzip", ".pickle.gzip")
 PICKLED = re.compile(rb"\x80[\x02-\x05].")
 NO_PICKLES = (
@@ -84,11 +82,12 @@ def frames(name: str, index: str, survey: bool = False) -> Iterator[Frame]:
     """
     short = shown(name)
     _check(name, short)
-    mark = ""
+    mark = kind = ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ASE's, about keys it skips
-            for mark, atoms, remarks, elements in _found(name, index, short):
+            kind = _kind(name, short)
+            for mark, atoms, remarks, elements in _found(name, index, kind, short):
                 if not elements and not survey:
                     raise foreign.no_elements(f"{short}:{mark}")
                 yield Frame(f"{short}:{mark}", atoms, remarks, elements)
@@ -99,7 +98,7 @@ def frames(name: str, index: str, survey: bool = False) -> Iterator[Frame]:
         raise DataError(f"{short}: a package is missing to read it ({what})") from None
     except Exception as error:  # ASE's readers raise whatever they meet
         at = f" after frame {mark}" if mark else ""
-        raise DataError(f"{short}: {_reason(error, name)}{at}") from None
+        raise DataError(f"{short}: {_reason(error, name, kind)}{at}") from None
     if not mark:
         raise DataError(f"{short}: no structures in it" + (f" at @{index}" if index else ""))
 
@@ -142,9 +141,10 @@ def _cut_in_a_row(path: Path) -> bool:
     return ends[2][:-1] == ends[1][:-1] and ends[2][-1] < end and end - start >= 8
 
 
-def _found(name: str, index: str, short: str) -> Iterator[tuple[str, Any, tuple[str, ...], bool]]:
+def _found(
+    name: str, index: str, kind: str, short: str
+) -> Iterator[tuple[str, Any, tuple[str, ...], bool]]:
     """(number or id, atoms, remarks, whether elements are known)"""
-    kind = _kind(name, short)
     if kind == "database":
         own: Iterator[tuple[Any, Any, tuple[str, ...]]] = _rows(name, index)
     elif kind == "extxyz":
@@ -258,7 +258,7 @@ def _rows(name: str, index: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield f"id={row.id}", atoms, ()
 
 
-def _reason(error: Exception, name: str) -> str:
+def _reason(error: Exception, name: str, kind: str) -> str:
     text = str(error).strip().split("\n")[0]
     if isinstance(error, StopIteration) or "StopIteration" in text or isinstance(error, EOFError):
         return "the file is cut short"
@@ -268,4 +268,9 @@ def _reason(error: Exception, name: str) -> str:
         return "not UTF-8 text"
     if isinstance(error, gzip.BadGzipFile | zlib.error | lzma.LZMAError):
         return f"cannot be unpacked ({text or type(error).__name__})"
-    return f"ASE cannot read it ({(text[:160] or type(error).__name__).replace(name, shown(name))})"
+    why = (text[:160] or type(error).__name__).replace(name, shown(name))
+    if kind in ("database", ""):
+        return f"ASE cannot read it ({why})"
+    return (
+        f"ASE cannot read it as {kind} ({why}); what has another format is named after it ({NAMES})"
+    )
