@@ -10,7 +10,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
-from etace.data import Keys, labels, read
+from etace.data import Keys, labels, read, warnings
 from etace.errors import DataError
 
 
@@ -483,3 +483,64 @@ def test_isolated_atoms_need_no_forces(tmp_path):
     write(tmp_path / "a.xyz", atoms)
     (s,) = read([tmp_path / "a.xyz"]).structures
     assert (s.energy, s.forces, s.virial) == (-1.0, None, None)
+
+
+# --- labels that are odd in some structures ----------------------------------------------------
+
+GOOD = 'Lattice="5 0 0 0 6 0 0 0 7" Properties=species:S:1:pos:R:3:forces:R:3'
+LABELS = 'energy=-1 stress="1 2 3 0 0 0"'
+
+
+def three(path, odd, rows="Si 0 0 0 1 2 3"):
+    """Three frames, the second an odd one."""
+    comments = [f"{GOOD} {LABELS}", odd, f"{GOOD} {LABELS}"]
+    path.write_text(
+        "".join(f"1\n{c}\n{r}\n" for c, r in zip(comments, (ROW, rows, ROW), strict=True))
+    )
+    return path
+
+
+ROW = "Si 0 0 0 1 2 3"
+
+
+@pytest.mark.parametrize(
+    ("odd", "rows", "kind", "why"),
+    [
+        (f'{GOOD} {LABELS} pbc="F F F"', ROW, "virial", "needs a volume"),
+        (f'{GOOD} {LABELS} pbc="T T F"', ROW, "virial", "needs a volume"),
+        (f"{GOOD} {LABELS.replace('stress', 'other')} stress=1", ROW, "virial", "has 1 numbers"),
+        (f'{GOOD} energy=-1 stress="1 9 0 0 1 0 0 0 1"', ROW, "virial", "not symmetric"),
+        (f'{GOOD} energy=-1 stress="1 2 3 0 0 inf"', ROW, "virial", "an infinite number"),
+        (f'{GOOD} {LABELS} virial="9 9 9 0 0 0"', ROW, "virial", "disagree"),
+        (f"{GOOD} {LABELS.replace('-1', '-inf')}", ROW, "energy", "an infinite number"),
+        (f"{GOOD} {LABELS.replace('-1', '1e300')}", ROW, "energy", "beyond what atoms can have"),
+        (f"{GOOD} {LABELS.replace('-1', 'lost')}", ROW, "energy", "not made of numbers"),
+        (f"{GOOD} {LABELS}", ROW.replace("2", "nan"), "forces", "holds NaN"),
+        (f"{GOOD.replace('forces:R:3', 'forces:R:2')} {LABELS}", ROW[:-2], "forces", "has shape [1, 2]"),
+    ],
+)  # fmt: skip
+def test_an_odd_label_is_set_aside_and_the_structure_stays(tmp_path, odd, rows, kind, why):
+    data = read([three(tmp_path / "a.xyz", odd, rows)])
+    assert len(data.structures) == 3
+    kept = {k: getattr(data.structures[1], k) is not None for k in ("energy", "forces", "virial")}
+    assert kept == {"energy": True, "forces": True, "virial": True, kind: False}
+    assert data.found[0].missing[kind] == 1
+    (remark,) = data.remarks
+    assert (remark.structures, remark.first) == (1, "a.xyz:1")
+    assert why in str(remark)
+    assert "set aside" in str(remark)
+    assert warnings(data)[0] == str(remark)
+
+
+def test_what_is_set_aside_is_counted(tmp_path):
+    frame = three(tmp_path / "a.xyz", f'{GOOD} {LABELS} pbc="F F F"').read_text()
+    (tmp_path / "b.xyz").write_text(frame * 4)
+    (remark,) = read([tmp_path / "b.xyz"]).remarks
+    assert "4 structures, the first b.xyz:1" in str(remark)
+
+
+def test_a_sound_virial_stands_beside_a_stress_that_says_nothing(tmp_path):
+    odd = f'{GOOD} {LABELS} virial="4 5 6 0 0 0" pbc="F F F"'
+    data = read([three(tmp_path / "a.xyz", odd)])
+    assert np.diag(data.structures[1].virial).tolist() == [4, 5, 6]
+    assert data.remarks[0].first == "a.xyz:1"

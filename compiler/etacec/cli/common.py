@@ -189,11 +189,13 @@ def telling(what: str = "structures") -> Iterator[Tell]:
 
 
 def plain_characters() -> None:
-    """Output in an encoding without Å or … gets their nearest plain letters, and never fails for it."""
+    """Output in an encoding without Å or … gets their nearest plain letters, and never fails for it; in
+    ASCII, which nobody chooses any more, it is UTF-8, as Python does by itself."""
     codecs.register_error("etace", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="etace")
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if ascii_only else None, errors="etace")
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -160,7 +160,7 @@ def _other_forces(
 
 def _size(x: np.ndarray) -> float:
     """Root mean square"""
-    return float(np.sqrt(np.mean(x**2)))
+    return float(np.sqrt(np.mean(x**2))) if len(x) else 0.0
 
 
 def _has_force(structures: Sequence[Labelled], step: Step) -> bool:

@@ -33,13 +33,13 @@ def _groups(structures: Sequence[Labelled], alike: list[int]) -> list[tuple[int,
     weights: np.ndarray = np.random.default_rng(0).uniform(0.5, 1.5, size=(x.shape[1],))
     place = x @ (weights / weights.sum())
     order = np.argsort(place, kind="stable")
+    ends = np.searchsorted(place[order], place[order] + 1.1 * SAME, side="right")
     taken: set[int] = set()
     out = []
     for n, k in enumerate(order):
         if int(k) in taken:
             continue
-        end = np.searchsorted(place[order], place[k] + 1.1 * SAME, side="right")
-        same = [int(m) for m in order[n:end] if np.abs(x[m] - x[k]).max() <= SAME]
+        same = [int(m) for m in order[n : ends[n]] if np.abs(x[m] - x[k]).max() <= SAME]
         same = [m for m in same if m not in taken]
         if len(same) > 1:
             taken.update(same)
