@@ -187,7 +187,7 @@ def wrong(tmp_path_factory):
         ("nan.xyz", "nan.xyz"),
         ("none.xyz", "no atoms"),
         ("empty.xyz", "empty.xyz"),
-        ("text.xyz", "ASE cannot read it"),
+        ("text.xyz", "line 1: here should stand a number of atoms"),
     ],
 )
 def test_wrong_structures_are_one_line_and_exit_code_1(wrong, name, word):

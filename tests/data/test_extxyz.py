@@ -142,6 +142,12 @@ def test_values_are_what_they_look_like(value, found):
     assert pairs["after"] is True
 
 
+def test_words_for_people_may_stand_among_the_pairs():
+    found = comment.pairs("frame 1 of 1, water's energy = -3.5 energy=-3.5 of q[1]=2, T=300")
+    assert found["energy"] == -3.5
+    assert (found["q[1]"], found["T"], found["of"]) == (2, 300, True)
+
+
 def test_names_in_another_case_still_describe_the_frame(tmp_path):
     content = ONE.replace("Lattice", "lattice").replace("Properties", "properties")
     frame = one(tmp_path / "a.xyz", content)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-WORD = r"""[^\s="'\[\]{}]+"""
+WORD = r"""[^\s="'\[\]{}][^\s=]*"""
 PAIR = re.compile(
     rf"""\s*(?P<key>"(?:[^"\\]|\\.)*"|{WORD})(?:(?P<equals>\s*=(?P<gap>\s*))(?P<value>
     "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | \{{(?:[^{{}}]|\{{[^{{}}]*\}})*\}}
@@ -34,6 +34,7 @@ ROW = re.compile(r"\[([^\[\]]*)\]")
 def pairs(text: str) -> dict[str, Any]:
     """Keys and values of a comment line. Raises ValueError, in words, where it is not made of pairs."""
     found: dict[str, Any] = {}
+    text_of: dict[str, str] = {}
     place, text = 0, text.rstrip()
     while place < len(text):
         match = PAIR.match(text, place)
@@ -47,9 +48,12 @@ def pairs(text: str) -> dict[str, Any]:
             if value is None and rest:
                 raise ValueError(f"the value of `{key}` does not end: `{_short(rest)}`")
             raise ValueError(f"`{key}=` has no value")
-        if key in found:
-            raise ValueError(f"`{key}` is there twice")
-        found[key] = True if value is None else _value(key, value)
+        if value is not None:
+            if text_of.setdefault(key, value) != value:
+                raise ValueError(f"`{key}` is there twice")
+            found[key] = _value(key, value)
+        else:
+            found.setdefault(key, True)
         place = match.end()
     return found
 

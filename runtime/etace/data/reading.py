@@ -14,6 +14,7 @@ from etace.data.frames import Frame, frames, shown, split
 from etace.data.labelled import Dataset, Found, Keys, Labelled
 from etace.data.notes import Notes
 from etace.errors import DataError, NoFileError
+from etace.neighbours import MAX_COORDINATE
 from etace.telling import Tell
 
 KINDS = ("energy", "forces", "virial")
@@ -157,8 +158,9 @@ def _structure(
     atoms, source = frame.atoms, frame.source
     if len(atoms) == 0:
         raise DataError(f"{source}: there are no atoms in it")
-    if not np.isfinite(atoms.positions).all():
-        raise DataError(f"{source}: a position is not finite")
+    for what, values in (("a position", atoms.positions), ("the cell", np.asarray(atoms.cell))):
+        if not (np.abs(values) <= MAX_COORDINATE).all():  # also finds NaN
+            raise DataError(f"{source}: {what} is not finite, or beyond {MAX_COORDINATE:g} Å")
     notes.frame(frame)
     n = len(atoms)
     energy = forces = virial = free = None
