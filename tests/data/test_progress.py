@@ -31,10 +31,10 @@ def test_steps_are_told_after_a_while_and_then_now_and_then(slow):
     tell = Lines(said.append)
     for k in range(10):
         tell("reading", k, None)
-    assert said == ["reading: 0 structures", "reading: 4 structures", "reading: 8 structures"]
+    assert said == ["reading: 1 structure", "reading: 5 structures", "reading: 9 structures"]
     for k in range(4):
         tell("measuring", k, 12)
-    assert said[3:] == ["measuring: 2 of 12 structures"]
+    assert said[3:] == ["measuring: 3 of 12 structures"]
 
 
 def test_what_is_quick_is_not_told():
@@ -48,8 +48,8 @@ def test_what_is_quick_is_not_told():
 def test_the_command_tells_of_reading_and_measuring(file, slow):
     done = CliRunner().invoke(app, ["data", str(file)])
     assert done.exit_code == 0, done.output
-    for words in ("reading: 0 structures", "distances: ", " of 40 structures", "near frames: "):
-        assert words.replace("reading: 0", "reading: 1") in done.stderr
+    for words in ("reading: 2 structures", "distances: ", " of 40 structures", "near frames: "):
+        assert words in done.stderr
     assert "reading" not in done.stdout
 
 

@@ -164,7 +164,7 @@ def console() -> Console:
 
 
 @contextmanager
-def telling(what: str = "structures") -> Iterator[Tell]:
+def telling(what: str = "structure") -> Iterator[Tell]:
     """Takes (step, done, total or None) of steps that may take long: shown as they go on a terminal, else
     as a line on stderr now and then."""
     if not sys.stderr.isatty():
@@ -177,7 +177,7 @@ def telling(what: str = "structures") -> Iterator[Tell]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(what),
+        TextColumn(f"{what}s"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("")
