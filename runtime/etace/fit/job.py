@@ -14,11 +14,12 @@ from etace import extrapolation, params
 from etace.data import Dataset, Keys, read, warnings
 from etace.data.duplicates import duplicates
 from etace.errors import ModelFileError, RequestError, StructureError
-from etace.fit import repulsion
+from etace.fit import odd, repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
 from etace.fit.calibration import Coverage, judge, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
+from etace.fit.contradictions import contradictions
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
 from etace.fit.nullspace import null_space
@@ -136,7 +137,11 @@ def run(
     progress.done("errors", "of training and test structures")
     curves = dimers(model, seen)
     progress.done("dimers", "of all pairs")
-    doubts = _doubts(compared)
+    against = contradictions(model, train.structures, compared, cores, progress.note)
+    progress.done("labels", "against each other")
+    if not against:  # else the fit is too bad to ask it
+        against = [*odd.sentences(compared), *_doubts(compared)]
+    doubts = [*against, *odd.zeros(compared)]
     for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")
     told = (*suspicious, *doubts, *blind)
