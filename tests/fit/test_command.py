@@ -188,7 +188,8 @@ def test_a_settings_file_takes_no_other_settings(spec, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--holdout", "0.9999"], "leaves no structure to fit"),
+        (["--holdout", "0.9999"], "leaves none to fit"),
+        (["--test-fraction", "0.001"], "a test part of 0.001 takes no structure"),
         (["--weight", "energy=0", "--weight", "forces=0", "--no-virial"], "all weights"),
         (["--train", TRAIN], "named twice"),
     ],

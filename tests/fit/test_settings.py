@@ -47,6 +47,9 @@ WRONG = [
     ("committee = true", "`committee` must be a whole number from 0 to 10000, found true"),
     ("holdout = nan", "`holdout` must be a number from 0 to less than 1, found nan"),
     ("holdout = 1", "`holdout` must be a number from 0 to less than 1, found 1"),
+    ("valid_fraction = 1", "`valid_fraction` must be a number from 0 to less than 1, found 1"),
+    ("committee = 4\ncalibrate = true", "`calibrate` needs structures that are not fitted"),
+    ('test = ["b.xyz"]\ntest_fraction = 0.1', "`test` names another"),
     ('holdout = "0.1"', '`holdout` must be a number from 0 to less than 1, found "0.1"'),
     ("seed = 1.5", "`seed` must be a whole number"),
     (f"seed = {10**40}", "`seed` must be a whole number"),
@@ -153,7 +156,7 @@ def test_odd_options_are_refused_or_taken(name):
     ("options", "message"),
     [
         (["--smoothness", "nan"], "--smoothness must be a number from 0 to 20, found nan"),
-        (["--holdout", "-0.1"], "--holdout must be a number from 0 to less than 1, found -0.1"),
+        (["--holdout", "-0.1"], "--valid-fraction must be a number from 0 to less than 1, found -0.1"),
         (["--committee", "1000000000"], "--committee must be a whole number from 0 to 10000"),
         (["--seed", "9" * 30], "--seed must be a whole number"),
         (["--prior", "expo"], "--prior must be one of algebraic, exponential"),
@@ -246,3 +249,7 @@ def test_what_an_earlier_version_wrote_is_read(tmp_path):
     assert found.keys == {"energy": "E", "stress": ""}
     assert found.prior == {"kind": "algebraic", "p": 4.0, "blocks": {"ace.two_body": 2.0}}
     assert found.train[1] == "postgresql://h/db@x<9"
+    old = path.read_text().replace("holdout = 0.0", "holdout = 0.2").replace("seed = 0", "seed = 5")
+    path.write_text(old, encoding="utf8")
+    found = from_toml(path)
+    assert (found.valid_fraction, found.split_seed, found.test_fraction) == (0.2, 5, 0.0)

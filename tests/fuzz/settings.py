@@ -12,7 +12,7 @@ import random
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import chdir
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from etace.errors import EtaceError
 from etace.fit.assemble import assemble, plan
 from etace.fit.factors import KINDS
 from etace.fit.fitting import solve, targets
+from etace.fit.gather import keys_of
 from etace.fit.job import draw as draw_members
-from etace.fit.job import hold_out, keys_of, prior_of, tuned
+from etace.fit.job import prior_of, tuned
 from etace.fit.rules import Flag, Maybe, Number, Rule, Whole, Word
 from etace.fit.settings import Settings, from_toml, to_toml
 from etace.fit.solvers import has_posterior, solver
@@ -50,7 +51,9 @@ model = "whole"
 kinds = ["energy", "forces", "virial"]
 solver = "blr"
 repulsion = true
-holdout = 0.1
+test_fraction = 0.0
+valid_fraction = 0.1
+split_seed = 0
 committee = 4
 calibrate = false
 seed = 3
@@ -89,7 +92,7 @@ WORDS = (
     "[[", "]]", '"""', "\\", "\\u0000", "\\ud800", "9" * 5000, "[" * 2000, "a.b.c", "\r", "\t", "\0",
 )  # fmt: skip
 OPTIONS = (
-    "--prior", "--smoothness", "--solver", "--holdout", "--committee", "--seed", "--weight", "--solver-option", "--weights",
+    "--prior", "--smoothness", "--solver", "--valid-fraction", "--test-fraction", "--split-seed", "--committee", "--seed", "--weight", "--solver-option", "--weights",
     "--elements", "--size", "--e0", "--model", "--backend", "--cores", "--energy-key", "--group-key", "--test", "-D", "-o",
 )  # fmt: skip
 
@@ -108,7 +111,9 @@ def small() -> tuple[Any, Any]:
 @cache
 def factors(holdout: bool) -> Any:
     model, structures = small()
-    goals = hold_out(targets(structures, KINDS, Weights()), 0.2 if holdout else 0.0, 0)
+    goals = targets(structures, KINDS, Weights())
+    if holdout:
+        goals[-2:] = [replace(t, split="validation") for t in goals[-2:]]
     return assemble(model, goals, plan(model, goals), 1)
 
 
@@ -177,7 +182,7 @@ def _solves(settings: Settings) -> str:
     weights, prior = Weights(settings.weights), prior_of(settings)
     chosen = solver(settings.solver, **settings.solver_options)
     targets(structures, settings.kinds, weights)
-    own = factors(settings.holdout > 0)
+    own = factors(settings.valid_fraction > 0)
     own = {k: f for k, f in own.items() if k.kind in settings.kinds}
     weights, prior = tuned(model, own, weights, prior, settings, _Silent())  # type: ignore[arg-type]
     with np.errstate(all="ignore"):
@@ -233,7 +238,12 @@ def _allowed(draw: random.Random) -> Case:
         given["weights"] = {"default": _some(draw, dict.fromkeys(KINDS, WEIGHT))}
     if draw.randrange(4) == 0:
         given["kinds"] = tuple(draw.sample(KINDS, draw.randint(1, 3)))
-    for name, often in (("tune_prior", 30), ("noise_per_kind", 30), ("holdout", 3), ("seed", 2)):
+    for name, often in (
+        ("tune_prior", 30),
+        ("noise_per_kind", 30),
+        ("valid_fraction", 3),
+        ("seed", 2),
+    ):
         if draw.randrange(often) == 0:
             given[name] = True if often == 30 else _of(draw, SETTINGS[name])
     given["committee"] = draw.choice((0, 2, 20))

@@ -114,19 +114,31 @@ def command(
         bool,
         typer.Option("--noise-per-kind", help="One noise scale for each kind; energies get worse."),
     ] = False,
-    holdout: Annotated[
-        float, typer.Option(help="Part of the training structures kept for the solver's choices.")
+    test_fraction: Annotated[
+        float, typer.Option(help="Part of the training structures that becomes the test set.")
     ] = 0.0,
+    valid_fraction: Annotated[
+        float,
+        typer.Option(
+            "--valid-fraction",
+            "--holdout",
+            help="Part of the rest that is not fitted: by it solvers choose and --calibrate scales.",
+        ),
+    ] = 0.0,
+    split_seed: Annotated[int, typer.Option(help="Of the draw of both.")] = 0,
     committee: Annotated[
         int, typer.Option(help="Members drawn from the posterior, carried in the model file.")
     ] = 0,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Scale the committee's spread to the test errors.")
+        bool,
+        typer.Option(
+            "--calibrate", help="Scale the committee's spread to the errors of --valid-fraction."
+        ),
     ] = False,
     extrapolation: Annotated[
         bool, typer.Option(help="Grades of atoms far from the training data, in the model file.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Of random starts, hold-out and committee.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of random starts and committee.")] = 0,
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
     ] = None,
@@ -167,7 +179,9 @@ def command(
                 "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
                 "solver": solver, "solver_options": _options(solver, solver_option),
                 "repulsion": repulsion, "tune_prior": tune_prior,
-                "noise_per_kind": noise_per_kind, "holdout": holdout, "committee": committee,
+                "noise_per_kind": noise_per_kind, "committee": committee,
+                "test_fraction": test_fraction, "valid_fraction": valid_fraction,
+                "split_seed": split_seed,
                 "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
             }  # fmt: skip
             settings = _settings(spec, output, elements, size, e0, model, define, given, undo)
@@ -271,10 +285,8 @@ def _fit(
             outcome = run(settings, progress, *how)
             files = list(write_outcome(outcome, settings, progress, begun, report, words))
             took = time.perf_counter() - begun
-        sets = {"train": outcome.train, "test": outcome.test}
-        found = {name: own for name, own in sets.items() if own}
         try:
-            console().print(error_table(found), highlight=False)
+            console().print(error_table(outcome.sets), highlight=False)
             if sys.stdout is not None:
                 sys.stdout.flush()
         except OSError:  # a full or closed output is no reason to fail: the files are there
@@ -322,7 +334,7 @@ def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) 
     """Its text, made for the training data."""
     from ase.data import atomic_numbers
     from etace.data import read
-    from etace.fit.job import keys_of
+    from etace.fit.gather import keys_of
 
     from etacec import defaults
 

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from etace import extrapolation, params
-from etace.data import Dataset, Keys, read, warnings
-from etace.data.duplicates import duplicates
-from etace.errors import ModelFileError, RequestError, StructureError
+from etace.data import Dataset
+from etace.errors import ModelFileError, RequestError
 from etace.fit import odd, repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
 from etace.fit.calibration import Coverage, judge, rescaled
@@ -22,12 +20,14 @@ from etace.fit.cluster import assemble_on
 from etace.fit.contradictions import contradictions
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
+from etace.fit.gather import check_species, gathered, suspicious
 from etace.fit.nullspace import null_space
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
 from etace.fit.rules import SettingError
 from etace.fit.settings import Settings, beside
 from etace.fit.solvers import has_posterior, solver
+from etace.fit.split import Parts
 from etace.fit.tables import Comparison, compare
 from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
@@ -47,25 +47,32 @@ IN_WORDS = 1200  # columns of which the dependences are looked for block by bloc
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """model: fitted; solved: what the solver says; train, test: predictions beside labels
+    """model: fitted; solved: what the solver says; data: its training, validation and test structures
+    train, valid, test: predictions beside labels
     dimers: with the distances in the training data
-    coverage: of the spread of the committee, if there is one, on the test (or training) set
-    scale: by which that spread was scaled to the errors; None: it was not
+    coverage: of the spread of the committee, if there is one, on the test, validation or training set
+    scale: by which that spread was scaled to the validation errors; None: it was not
     grades: of extrapolation, of the atoms of each set, if they were asked for
     warnings: what a user should know of the data and the fit
     """
 
     model: Model
     solved: Solved
-    train_data: Dataset
-    test_data: Dataset | None
+    data: Parts
     dimers: list[Dimer]
     train: list[Comparison]
+    valid: list[Comparison]
     test: list[Comparison]
     coverage: tuple[Coverage, ...] = ()
     scale: float | None = None
     grades: Mapping[str, Grades] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def sets(self) -> dict[str, list[Comparison]]:
+        """Predictions beside labels by set, of those there are."""
+        named = {"train": self.train, "validation": self.valid, "test": self.test}
+        return {name: own for name, own in named.items() if own}
 
 
 @one_blas_thread
@@ -75,11 +82,17 @@ def run(
     cores: int | None = None,
     scheduler: str | None = None,
     backend: str = "auto",
+    *,
+    start: Model | None = None,
+    data: Mapping[str, Dataset] | None = None,
+    keep: bool = True,
 ) -> Outcome:
     """Fit as the settings say; nothing is written but a checkpoint while rows are made.
 
     scheduler: address of a Dask scheduler whose workers make the rows
     backend: what makes rows and predictions, as of `etace.load`
+    start: the model to fit, in place of the spec; data: `train` and `test`, in place of the files
+    keep: whether a checkpoint is written
 
     Raises EtaceError in words; KeyboardInterrupt leaves the checkpoint, and the same settings go on.
     """
@@ -90,7 +103,8 @@ def run(
         raise RequestError(
             f"solver {settings.solver} gives no posterior to draw a committee from: take blr or ard"
         )
-    model = load(
+    progress.begin("compile the spec")
+    model = start or load(
         settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides, cores=cores,
         backend=backend,
     )  # fmt: skip
@@ -98,99 +112,76 @@ def run(
     _check_room(settings.committee, model.length_basis)
     # a C compiler works while data are read; where they are wrong, nobody waits for it to say so
     building = ThreadPoolExecutor(1, thread_name_prefix="etace").submit(model.build)
-    train, test, suspicious = _data(model, settings, progress)
-    seen = _distances(model, train)
-    if test:
-        _distances(model, test)  # what is wrong with it is found now, not after the work
+    progress.begin("read the data")
+    parts = gathered(settings, progress, data)
+    told = suspicious(model.species, parts, Lines(progress.note))
+    for line in told:
+        progress.note(f"warning: {line}")
+    check_species(model.species, parts)
+    train = parts.train.structures
+    held = parts.valid.structures if parts.valid else ()
+    sizes = {"structure": len(train), "atom": sum(len(s.atoms) for s in train)}
+    progress.done("read the data", ", ".join(count(n, what) for what, n in sizes.items()))
+    progress.begin("distances")
+    seen = _distances(model, parts.train)
+    for other in (parts.valid, parts.test):
+        if other:
+            _distances(model, other)  # what is wrong with it is found now, not after the work
     progress.done("distances", "of all pairs")
+    progress.begin("kernels")
     building.result()
     progress.note(f"design rows: {model.rows_in_use}")
     progress.done("kernels", model.rows_in_use)
+    progress.begin("neighbour lists")
     core = settings.repulsion and "energy" in settings.kinds
     walls = repulsion.dimers(model, seen) if core else []
-    goals = targets(train.structures, settings.kinds, weights, walls)
-    goals = hold_out(goals, settings.holdout, settings.seed)
+    goals = targets([*train, *held], settings.kinds, weights, walls)
+    for k in range(len(train), len(train) + len(held)):
+        goals[k] = replace(goals[k], split="validation")
     shape = plan(model, goals)
     progress.done("neighbour lists", count(len(shape.tasks), "task"))
-    factors = _factors(model, goals, shape, settings, progress, cores, scheduler)
+    factors = _factors(model, goals, shape, settings, progress, cores, scheduler, keep)
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")
+    progress.begin("solve")
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
     del factors  # the largest arrays of a fit
+    model.set_linear_parameters(solved.c)
+    figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
+    progress.done("solve", figures)
+    progress.note(f"{settings.solver}: {figures}")
+    progress.begin("columns that the data cannot tell apart")
     blind = [f"columns that the data cannot tell apart: {line}" for line in _blind(model, solved)]
     for line in blind[:SHOWN]:
         progress.note(line)
     if len(blind) > SHOWN:
         progress.note(f"... and {len(blind) - SHOWN} more such lines (in the report)")
-    model.set_linear_parameters(solved.c)
-    figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
-    progress.done("solve", figures)
-    progress.note(f"{settings.solver}: {figures}")
+    progress.done("columns", f"{len(blind)} lines")
     if unused := int((solved.c == 0).sum()):
         progress.note(
             f"{unused} of {len(solved.c)} coefficients are 0: `etace prune` leaves them out"
         )
-    grades = _grade(model, train, test, progress) if settings.extrapolation else {}
-    compared = compare(model, train.structures)
-    judged = compare(model, test.structures) if test else []
-    covered, scale = _committee(model, solved, (test or train).structures, settings, progress)
-    progress.done("errors", "of training and test structures")
+    grades = _grade(model, parts, progress) if settings.extrapolation else {}
+    progress.begin("errors")
+    compared = {name: compare(model, own.structures) for name, own in parts.sets.items()}
+    progress.done("errors", f"of {', '.join(compared)} structures")
+    covered, scale = _committee(model, solved, parts, settings, progress)
+    progress.begin("labels against each other")
+    against = contradictions(model, train, compared["train"], cores, progress.note)
+    progress.done("labels", "against each other")
+    progress.begin("dimers")
     curves = dimers(model, seen)
     progress.done("dimers", "of all pairs")
-    against = contradictions(model, train.structures, compared, cores, progress.note)
-    progress.done("labels", "against each other")
     if not against:  # else the fit is too bad to ask it
-        against = [*odd.sentences(compared), *_doubts(compared)]
-    doubts = [*against, *odd.zeros(compared)]
+        against = [*odd.sentences(compared["train"]), *_doubts(compared["train"])]
+    doubts = [*against, *odd.zeros(compared["train"])]
     for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")
-    told = (*suspicious, *doubts, *blind)
     return Outcome(
-        model, solved, train, test, curves, compared, judged, covered, scale, grades, told
-    )
-
-
-def _data(
-    model: Model, settings: Settings, progress: Progress
-) -> tuple[Dataset, Dataset | None, list[str]]:
-    """(train, test, what is suspicious), with labels found and species known to the model."""
-    keys, tell = keys_of(settings), Lines(progress.note)
-    train = read(settings.train, keys, settings.kinds, tell)
-    test = read(settings.test, keys, settings.kinds, tell) if settings.test else None
-    for file in (*train.found, *(test.found if test else ())):
-        progress.note(str(file))
-    suspicious = [*warnings(train, tell), *_unseen(model, train)]
-    if test:
-        suspicious += [f"test set: {line}" for line in warnings(test, tell)]
-        suspicious += _known(train, test)
-    for line in suspicious:
-        progress.note(f"warning: {line}")
-    _check_species(model, [*train.structures, *(test.structures if test else ())])
-    sizes = {
-        "structure": len(train.structures),
-        "atom": sum(len(s.atoms) for s in train.structures),
-    }
-    progress.done("read the data", ", ".join(count(n, what) for what, n in sizes.items()))
-    return train, test, suspicious
-
-
-def _unseen(model: Model, train: Dataset) -> list[str]:
-    """Species of the model that no training structure holds."""
-    unseen = ", ".join(s for s in model.species if s not in train.species)
-    return [f"no training structure has {unseen}: nothing is learned of it"] if unseen else []
-
-
-def _known(train: Dataset, test: Dataset) -> list[str]:
-    """Test structures that are training structures too."""
-    both = [*train.structures, *test.structures]
-    first = len(train.structures)
-    again = sum(
-        sum(k >= first for k in group)
-        for group in duplicates(both)
-        if any(k < first for k in group)
-    )
-    whole = len(test.structures)
-    return [f"{again} of {whole} test structures are in the training set too"] if again else []
+        model, solved, parts, curves,
+        compared["train"], compared.get("validation", []), compared.get("test", []),
+        covered, scale, grades, (*told, *doubts, *blind),
+    )  # fmt: skip
 
 
 def _distances(model: Model, data: Dataset) -> Ranges:
@@ -220,45 +211,44 @@ def _doubts(found: Sequence[Comparison]) -> list[str]:
     return out
 
 
-def _grade(
-    model: Model, train: Dataset, test: Dataset | None, progress: Progress
-) -> dict[str, Grades]:
+def _grade(model: Model, parts: Parts, progress: Progress) -> dict[str, Grades]:
     """Set the model's extrapolation grades, and say what those of the test set are."""
-    L, own = extrapolation.learned(model, [s.atoms for s in train.structures])
+    progress.begin("extrapolation")
+    train = parts.train.structures
+    L, own = extrapolation.learned(model, [s.atoms for s in train])
     model.set_extrapolation(L)
-    found = {"train": by_group(train.structures, own)}
-    if test:
-        own = [*model.extrapolation_grades([s.atoms for s in test.structures])]
-        found["test"] = by_group(test.structures, own)
+    found = {"train": by_group(train, own)}
+    if parts.test:
+        test = parts.test.structures
+        own = [*model.extrapolation_grades([s.atoms for s in test])]
+        found["test"] = by_group(test, own)
         progress.note(f"extrapolation grade of the test set: {sentence(found['test'])}")
     progress.done("extrapolation", "1 for the oddest atom of each species in the training set")
     return found
 
 
 def _committee(
-    model: Model,
-    solved: Solved,
-    structures: Sequence[Any],
-    settings: Settings,
-    progress: Progress,
+    model: Model, solved: Solved, parts: Parts, settings: Settings, progress: Progress
 ) -> tuple[tuple[Coverage, ...], float | None]:
     """Draw the committee that was asked for, and say how its spread covers the errors; its scale, if
-    it was scaled."""
+    it was scaled. The test set has no say in the scale."""
+    progress.begin("committee")
     members = draw(solved, settings.committee, settings.seed)
     if members is None:
         return (), None
     scale = None
     model.set_committee(members)
-    covered = judge(model, structures)
-    if settings.calibrate and covered:
-        scale = covered[-1].scale  # of forces, where there are any
+    if settings.calibrate and parts.valid and (own := judge(model, parts.valid.structures)):
+        scale = own[-1].scale  # of forces, where there are any
         model.set_committee(rescaled(solved.c, members, scale))
-        progress.note(f"committee's spread scaled by {scale:.4g}")
-        covered = judge(model, structures)
+        progress.note(f"committee's spread scaled by {scale:.4g} to the validation errors")
+    name = list(parts.sets)[-1]
+    covered = judge(model, parts.sets[name].structures)
     for found in covered:
-        progress.note(f"committee, {found}")
+        progress.note(f"committee on the {name} set, {found}")
     if any(c.off for c in covered) and not settings.calibrate:
-        progress.note("--calibrate scales the spread to the errors")
+        progress.note("--calibrate scales the spread to the errors of a --valid-fraction")
+    progress.done("committee", f"{settings.committee} members")
     return tuple(covered), scale
 
 
@@ -270,11 +260,16 @@ def _factors(
     progress: Progress,
     cores: int,
     scheduler: str | None,
+    keep: bool,
 ) -> dict[Key, Factor]:
     sizes = np.cumsum([0, *shape.atoms_of])
     if scheduler is not None:
         progress.start("rows and QR", int(sizes[-1]))
         return assemble_on(scheduler, model, goals, shape, lambda k: progress.at(int(sizes[k])))
+    if not keep:
+        progress.start("rows and QR", int(sizes[-1]))
+        told = lambda k, total: progress.at(int(sizes[k]))  # noqa: E731
+        return assemble(model, goals, shape, cores, done=told)
     checkpoint = Checkpoint(
         beside(settings.output, ".checkpoint"), fingerprint(model, goals, shape)
     )
@@ -321,27 +316,6 @@ def prior_of(settings: Settings) -> Prior:
     return Prior(**settings.prior)
 
 
-def keys_of(settings: Settings) -> Keys:
-    return Keys(**settings.keys)
-
-
-def hold_out(goals: list[Target], fraction: float, seed: int) -> list[Target]:
-    """The same with a part of each config type marked as validation, drawn from the seed; core
-    repulsion is never held out."""
-    if not fraction:
-        return goals
-    draws = params.normal(seed, "hold-out", (len(goals),))
-    out = list(goals)
-    for group in sorted({t.group for t in goals}):
-        own = [k for k, t in enumerate(goals) if t.group == group and not t.bound]
-        chosen = sorted(own, key=lambda k: draws[k])[: round(fraction * len(own))]
-        for k in chosen:
-            out[k] = replace(out[k], split="validation")
-    if all(t.bound or t.split == "validation" for t in out):
-        raise RequestError(f"a hold-out of {fraction} leaves no structure to fit")
-    return out
-
-
 def _blind(model: Model, solved: Solved) -> list[str]:
     """The null space in words; of large models only its size."""
     rank = int(solved.notes.get("rank", model.length_basis))
@@ -369,14 +343,3 @@ def _check_room(members: int, parameters: int) -> None:
             f"of {members} members with {count(parameters, 'parameter')} takes {size / 1e9:.2g} GB; "
             f"the limit is {ROOM / 1e9:g} GB, so {ROOM // (8 * parameters)} members",
         )
-
-
-def _check_species(model: Model, structures: Sequence[Any]) -> None:
-    known = set(model.species)
-    for s in structures:
-        unknown = sorted(set(s.atoms.get_chemical_symbols()) - known)
-        if unknown:
-            raise StructureError(
-                f"{s.source} contains {', '.join(unknown)}, but the model knows only "
-                f"{', '.join(model.species)}"
-            )

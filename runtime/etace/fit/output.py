@@ -6,6 +6,7 @@ import datetime
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from etace.fit.checkpoint import Checkpoint
 from etace.fit.job import Outcome
@@ -14,6 +15,7 @@ from etace.fit.settings import Settings, beside, to_toml
 from etace.io.replace import replacing
 from etace.report.card import card
 from etace.report.contents import Report
+from etace.report.errors import as_json
 
 
 def write_outcome(
@@ -31,20 +33,7 @@ def write_outcome(
     """
     now = datetime.datetime.now().astimezone()
     model = outcome.model
-    model.card = card(
-        model,
-        train=outcome.train,
-        test=outcome.test or None,
-        train_files=settings.train,
-        test_files=settings.test,
-        command=command,
-        settings=to_toml(settings, {}),
-        seed=settings.seed,
-        scale=outcome.scale,
-        train_digest=outcome.train_data.digest,
-        test_digest=outcome.test_data.digest if outcome.test_data else None,
-        date=now.date().isoformat(),
-    )
+    model.card = card_of(outcome, settings, now, command)
     model.save(settings.output)
     progress.done("write the model", settings.output)
     yield settings.output
@@ -52,6 +41,7 @@ def write_outcome(
     # once more with the record at the end: should the report fail, model and settings fit together
     _write(repeat, to_toml(settings, {}))
     if report:
+        progress.begin("report")
         path = beside(settings.output, ".html")
         _write(path, page_of(outcome, settings, progress))
         progress.done("report", path.name)
@@ -64,6 +54,40 @@ def write_outcome(
     _write(repeat, to_toml(settings, record))
     yield str(repeat)
     Checkpoint(beside(settings.output, ".checkpoint"), "").remove()
+
+
+def card_of(
+    outcome: Outcome,
+    settings: Settings,
+    now: datetime.datetime,
+    command: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """The card of the fitted model. command: the words that made it"""
+    data = outcome.data
+    found = card(
+        outcome.model,
+        train=outcome.train,
+        test=outcome.test or None,
+        train_files=settings.train,
+        test_files=settings.train if settings.test_fraction else settings.test,
+        command=command,
+        settings=to_toml(settings, {}),
+        seed=settings.seed,
+        scale=outcome.scale,
+        train_digest=data.train.digest,
+        test_digest=data.test.digest if data.test else None,
+        date=now.date().isoformat(),
+    )
+    if settings.test_fraction or settings.valid_fraction:
+        found["split"] = {
+            "test_fraction": settings.test_fraction,
+            "valid_fraction": settings.valid_fraction,
+            "seed": settings.split_seed,
+            "structures": {name: len(own.structures) for name, own in data.sets.items()},
+        }
+    if outcome.valid:
+        found["errors"] += as_json({"validation": outcome.valid})
+    return found
 
 
 def _write(path: Path, text: str) -> None:

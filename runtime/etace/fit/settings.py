@@ -32,10 +32,11 @@ class Settings:
     prior: kind, p, wl, wn, blocks; solver: name; solver_options: its own
     repulsion: add dimers at short distances with the energies of ZBL (`fit.repulsion`)
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
-    holdout: fraction of the training structures kept back for solvers that choose by them
-    committee: members drawn from the posterior; calibrate: scale their spread to the test errors
+    test_fraction: of the training structures, as a test set; valid_fraction: of the rest, not fitted, by
+        which solvers choose and a committee is calibrated; split_seed: of both draws
+    committee: members drawn from the posterior; calibrate: scale their spread to the validation errors
     extrapolation: grades of how far atoms are from the training data (`etace.extrapolation`)
-    seed: of all that is drawn: starts of frozen random radials, hold-out, committee
+    seed: of all that is drawn: starts of frozen random radials, committee
     output: the model file
 
     What each may be says `etace.fit.table`.
@@ -56,7 +57,9 @@ class Settings:
     repulsion: bool = True
     tune_prior: bool = False
     noise_per_kind: bool = False
-    holdout: float = 0.0
+    test_fraction: float = 0.0
+    valid_fraction: float = 0.0
+    split_seed: int = 0
     committee: int = 0
     calibrate: bool = False
     extrapolation: bool = True
@@ -107,6 +110,7 @@ def from_toml(path: Path) -> Settings:
     found.pop("record", None)
     folder = path.parent
     try:
+        _renamed(found)
         known("", found, {f.name: f for f in fields(Settings)})
         for name in ("spec", "output", "train"):
             if name not in found:
@@ -119,6 +123,14 @@ def from_toml(path: Path) -> Settings:
         return Settings(**found)
     except SettingError as error:
         raise RequestError(f"{path}: {error}") from None
+
+
+def _renamed(found: dict[str, Any]) -> None:
+    """What version 0.1 called otherwise: its hold-out, drawn from the seed of all."""
+    if "holdout" in found and "valid_fraction" not in found:
+        given = found.pop("holdout")
+        found["valid_fraction"] = SETTINGS["valid_fraction"].check("holdout", given)
+        found.setdefault("split_seed", found.get("seed", 0))
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -33,6 +33,8 @@ MEMBERS = 10_000
 FILES = ListOf(File(), "names of files")
 POSITIVE = Number(1 / LARGEST, LARGEST)
 PART = Number(0, 1, without_least=True)
+FRACTION = Number(0, 1, without_most=True)
+SEED = Whole(-(2**63), 2**63 - 1)
 SIZE = Whole(1, 1_000_000_000)
 ITERATIVE = {
     "damp": Number(0, LARGEST),
@@ -84,11 +86,13 @@ SETTINGS: Mapping[str, Rule] = {
     "repulsion": Flag(),
     "tune_prior": Flag(),
     "noise_per_kind": Flag(),
-    "holdout": Number(0, 1, without_most=True),
+    "test_fraction": FRACTION,
+    "valid_fraction": FRACTION,
+    "split_seed": SEED,
     "committee": Whole(0, MEMBERS),
     "calibrate": Flag(),
     "extrapolation": Flag(),
-    "seed": Whole(-(2**63), 2**63 - 1),
+    "seed": SEED,
 }
 
 
@@ -135,6 +139,17 @@ def _together(found: Mapping[str, Any]) -> None:
         raise SettingError("committee", "must be 0, or 2 members or more, found 1")
     if found["calibrate"] and not committee:
         raise SettingError("calibrate", "is for a committee, and there is none")
+    if found["calibrate"] and not found["valid_fraction"]:
+        raise SettingError(
+            "calibrate",
+            "needs structures that are not fitted: a `valid_fraction` such as 0.1 (the test set only "
+            "judges)",
+        )
+    if found["test_fraction"] and found["test"]:
+        raise SettingError(
+            "test_fraction",
+            "takes a test set from the training data, and `test` names another: take one",
+        )
     if found["tune_prior"] and found["prior"].get("kind") == "none":
         raise SettingError("tune_prior", "has nothing to tune in a prior of kind `none`")
     if found["noise_per_kind"] and len(kinds) < 2:

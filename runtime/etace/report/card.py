@@ -152,6 +152,7 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         out.append((f"{name} data", _data_text(own) if isinstance(own, Mapping) else own))
     versions = card.get("versions")
     out += [
+        ("divided", _split_text(card.get("split"))),
         ("command", card.get("command")),
         ("seed", card.get("seed")),
         ("date", card.get("date")),
@@ -178,6 +179,13 @@ def _committee_text(found: Any) -> str | None:
     if not isinstance(scale, int | float):
         return text
     return f"{text}, spread scaled by {scale:.4g} to the errors"
+
+
+def _split_text(found: Any) -> str | None:
+    """How the training files were divided."""
+    if not isinstance(found, Mapping) or not isinstance(found.get("structures"), Mapping):
+        return None
+    return f"{_counts(found['structures'])}; drawn with split seed {found.get('seed')}"
 
 
 def _grades_text(found: Any) -> str | None:
