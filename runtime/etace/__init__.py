@@ -4,6 +4,7 @@
     model = etace.load("si_o.etace")         # or a .safetensors model file
     model.energy(atoms)                      # eV
     atoms.calc = model.calculator()          # ASE
+    etace.fit_model(elements="Si,O", train="train.xyz", output="sio.safetensors")
 
 Names are loaded when they are first used: importing etace costs nothing.
 """
@@ -22,12 +23,14 @@ _WHERE = {
     "Model": "etace.model",
     "Potential": "etace.potential",
     "Stack": "etace.calculator",
+    "fit_model": "etace.fit.fit_model",
     "load": "etace.loading",
 }
 
 if TYPE_CHECKING:
     from etace.calculator import Calculator, Stack
     from etace.errors import EtaceError
+    from etace.fit.fit_model import fit_model
     from etace.graph import AtomGraph
     from etace.loading import load
     from etace.model import Model
@@ -41,6 +44,7 @@ __all__ = [
     "Potential",
     "Stack",
     "__version__",
+    "fit_model",
     "load",
 ]
 

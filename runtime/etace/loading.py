@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,47 @@ def _from_spec(
     except UnicodeDecodeError:
         raise EtaceError(f"{path}: not UTF-8 text, so not an .etace file") from None
     return from_compilation(done, model, seed)
+
+
+def default_spec(
+    elements: Sequence[str], structures: Sequence[Any], size: str, e0: str
+) -> tuple[str, list[str]]:
+    """Text of the default spec for these elements, and what to say of it: E0, degrees, doubts.
+
+    structures: `etace.data.Labelled`, for E0; size: small, medium or large; e0: auto, isolated, lsq,
+    zero, or numbers as Si=-1.0,O=-2.0 (eV). Raises RequestError: no elements, sizes or numbers there.
+    """
+    from ase.data import atomic_numbers
+
+    from etace.fit.compositions import undetermined
+
+    _compiler()
+    from etacec import defaults
+
+    names = sorted({e.strip() for e in elements if e.strip()})
+    if unknown := [e for e in names if e not in atomic_numbers or e == "X"]:
+        raise RequestError(f"{', '.join(unknown)} is no element")
+    if not names:
+        raise RequestError("no element is named")
+    energies, how = defaults.one_body(names, structures, e0)
+    degrees, order = defaults.choose(names, size)
+    shown = ", ".join(f"{e} {energies[e]:.6f}" for e in names)
+    told = [f"E0, eV ({how}): {shown}", f"default spec: order {order}, degrees {list(degrees)}"]
+    if how == "least squares" and (line := undetermined(names, structures, "E0")):
+        told.append(f"warning: {line}")
+    return defaults.spec(names, energies, degrees, order), told
+
+
+def from_text(text: str, name: str) -> Model:
+    """A model of the text of an `.etace` file, its parameters at their starts. name: for messages"""
+    etacec = _compiler()
+    try:
+        done = etacec.compile_text(text, name, cache=_coupling_cache())
+    except etacec.Mistakes as mistakes:
+        raise EtaceError(
+            etacec.render_all(mistakes.diagnostics, mistakes.sources).rstrip()
+        ) from None
+    return from_compilation(done)
 
 
 def _coupling_cache() -> Path | None:

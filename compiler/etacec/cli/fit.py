@@ -170,7 +170,7 @@ def command(
         if spec is not None and spec.suffix == ".toml":
             if more := _given(context):
                 fail(f"a settings file is complete: it takes no {', '.join(more)}", 2)
-            settings = from_toml(spec)
+            settings, data = from_toml(spec), None
         else:
             given: dict[str, Any] = {
                 "train": tuple(train or ()), "test": tuple(test or ()),
@@ -184,11 +184,11 @@ def command(
                 "split_seed": split_seed,
                 "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
             }  # fmt: skip
-            settings = _settings(spec, output, elements, size, e0, model, define, given, undo)
+            settings, data = _settings(spec, output, elements, size, e0, model, define, given, undo)
         if report and find_spec("matplotlib") is None:
             report = False
             typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
-        _fit(settings, (cores, scheduler, backend), report, begun)
+        _fit(settings, data, (cores, scheduler, backend), report, begun)
 
 
 @contextmanager
@@ -225,9 +225,11 @@ def _settings(
     define: list[str] | None,
     given: dict[str, Any],
     undo: ExitStack,
-) -> Any:
-    """Settings of a spec that is given, or of the default one for elements, which is written; undo: on
-    what brings back a spec that stood there, should the fit fail."""
+) -> tuple[Any, Any]:
+    """Settings of a spec that is given, or of the default one for elements, which is written, and the
+    data if they were read for it; undo: on what brings back a spec that stood there, should the fit fail.
+    """
+    from etace.fit.gather import files, parts_of
     from etace.fit.settings import Settings, beside
 
     if output is None:
@@ -237,13 +239,17 @@ def _settings(
     if (spec is None) == (elements is None):
         fail("give either a SPEC or --elements", 2)
     if elements is None:
-        return Settings(
+        settings = Settings(
             spec=str(spec), output=str(output), model=model, overrides=overrides(define), **given
         )
+        return settings, None
     path = beside(output, ".etace")
     settings = Settings(output=str(output), spec=str(path), **given)
-    undo.enter_context(_written(path, _default_spec(path, settings, elements, size, e0)))
-    return settings
+    with telling() as tell:
+        data = files(settings, tell)
+    train = parts_of(settings, data).train
+    undo.enter_context(_written(path, _default_spec(path, elements, train, size, e0)))
+    return settings, data
 
 
 @contextmanager
@@ -261,7 +267,7 @@ def _written(path: Path, text: str) -> Iterator[None]:
 
 
 def _fit(
-    settings: Any, how: tuple[int | None, str | None, str], report: bool, begun: float
+    settings: Any, data: Any, how: tuple[int | None, str | None, str], report: bool, begun: float
 ) -> None:
     from etace.fit.job import run
     from etace.fit.output import write_outcome
@@ -282,7 +288,7 @@ def _fit(
             _bar() as (bar, say),
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
-            outcome = run(settings, progress, *how)
+            outcome = run(settings, progress, *how, data=data)
             files = list(write_outcome(outcome, settings, progress, begun, report, words))
             took = time.perf_counter() - begun
         try:
@@ -330,27 +336,14 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
         yield bar, lambda text: console.print(text, markup=False)
 
 
-def _default_spec(path: Path, settings: Any, elements: str, size: str, e0: str) -> str:
-    """Its text, made for the training data."""
-    from ase.data import atomic_numbers
-    from etace.data import read
-    from etace.fit.gather import keys_of
+def _default_spec(path: Path, elements: str, train: Any, size: str, e0: str) -> str:
+    """Its text, made for the structures that are fitted."""
+    from etace.loading import default_spec
 
-    from etacec import defaults
-
-    names = sorted({e.strip() for e in elements.split(",") if e.strip()})
-    if unknown := [e for e in names if e not in atomic_numbers or e == "X"]:
-        fail(f"--elements: {', '.join(unknown) or 'nothing'} is no element", 2)
-    if not names:
-        fail("--elements names none", 2)
-    with telling() as tell:
-        data = read(settings.train, keys_of(settings), settings.kinds, tell)
-    energies, how = defaults.one_body(names, data.structures, e0)
-    degrees, order = defaults.choose(names, size)
-    shown = ", ".join(f"{e} {energies[e]:.6f}" for e in names)
-    typer.echo(f"E0, eV ({how}): {shown}", err=True)
-    typer.echo(f"default spec: {path} (order {order}, degrees {list(degrees)})", err=True)
-    return defaults.spec(names, energies, degrees, order)
+    text, told = default_spec(elements.split(","), train.structures, size, e0)
+    for line in told:
+        typer.echo(line.replace("default spec:", f"default spec: {path},"), err=True)
+    return text
 
 
 def _weights(pairs: list[str] | None, file: Path | None) -> dict[str, dict[str, float]]:

@@ -19,24 +19,35 @@ def keys_of(settings: Settings) -> Keys:
     return Keys(**settings.keys)
 
 
+def files(settings: Settings, tell: Tell | None = None) -> dict[str, Dataset]:
+    """What the files of the settings hold: `train`, and `test` if there is one. tell: takes how far it is
+
+    Raises DataError.
+    """
+    keys, want = keys_of(settings), settings.kinds
+    named = {"train": settings.train, "test": settings.test}
+    return {name: read(own, keys, want, tell) for name, own in named.items() if own}
+
+
+def parts_of(settings: Settings, given: Mapping[str, Dataset]) -> Parts:
+    """given: as of `files`"""
+    return divided(
+        given["train"], given.get("test"),
+        settings.test_fraction, settings.valid_fraction, settings.split_seed,
+    )  # fmt: skip
+
+
 def gathered(
     settings: Settings, progress: Progress, given: Mapping[str, Dataset] | None = None
 ) -> Parts:
     """Training, validation and test structures.
 
-    given: `train`, and `test` if there is one, in place of the files of the settings
+    given: as of `files`, in place of what they hold
     """
-    if given is None:
-        keys, want, tell = keys_of(settings), settings.kinds, Lines(progress.note)
-        given = {"train": read(settings.train, keys, want, tell)}
-        if settings.test:
-            given["test"] = read(settings.test, keys, want, tell)
+    given = files(settings, Lines(progress.note)) if given is None else given
     for file in (f for own in given.values() for f in own.found):
         progress.note(str(file))
-    parts = divided(
-        given["train"], given.get("test"),
-        settings.test_fraction, settings.valid_fraction, settings.split_seed,
-    )  # fmt: skip
+    parts = parts_of(settings, given)
     for name, fraction in (
         ("test", settings.test_fraction),
         ("validation", settings.valid_fraction),

@@ -21,7 +21,7 @@ from etace.fit.contradictions import contradictions
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
 from etace.fit.gather import check_species, gathered, suspicious
-from etace.fit.nullspace import null_space
+from etace.fit.nullspace import notes
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
 from etace.fit.rules import SettingError
@@ -42,7 +42,6 @@ from etace.words import count
 
 SHOWN = 4  # lines on columns that cannot be told apart
 ROOM = 2_000_000_000  # bytes of a committee's parameters
-IN_WORDS = 1200  # columns of which the dependences are looked for block by block
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +150,8 @@ def run(
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
     progress.begin("columns that the data cannot tell apart")
-    blind = [f"columns that the data cannot tell apart: {line}" for line in _blind(model, solved)]
+    rank = int(solved.notes.get("rank", model.length_basis))
+    blind = notes(model, solved.system, rank, train)
     for line in blind[:SHOWN]:
         progress.note(line)
     if len(blind) > SHOWN:
@@ -314,14 +314,6 @@ def tuned(
 
 def prior_of(settings: Settings) -> Prior:
     return Prior(**settings.prior)
-
-
-def _blind(model: Model, solved: Solved) -> list[str]:
-    """The null space in words; of large models only its size."""
-    rank = int(solved.notes.get("rank", model.length_basis))
-    if model.length_basis <= IN_WORDS:
-        return null_space(solved.system, model.potential)
-    return [f"all columns: {model.length_basis}, rank {rank}"] if rank < model.length_basis else []
 
 
 def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:
