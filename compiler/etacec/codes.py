@@ -231,6 +231,19 @@ right: transform(r) = 1 - 2 * r / bond.rcut""",
     "W606": """A radial has a kink at a cutoff or inner radius: the energy is continuous, forces jump.
 wrong: envelope(y) = 1 - y^2
 right: envelope(y) = (1 - y^2)^2""",
+    "W607": """It cannot be decided whether a formula is finite, or how smoothly it ends.
+It would take too much work, or comes too close to 0. `etace check --strict` refuses such a file.
+wrong: envelope(y) = (1 - y^2)^2 / (1 - cos(y))
+right: envelope(y) = (1 - y^2)^2 / (2 - cos(y))""",
+    "W608": """A transform or envelope has a kink at a distance below the cutoff: forces jump there.
+wrong: envelope(y) = (1 - y^2)^2 * abs(y - 0.3)
+right: envelope(y) = (1 - y^2)^2 * (y - 0.3)^2""",
+    "W609": """A formula divides 0 by 0 where its limit is finite: numbers near it are lost to rounding.
+wrong: envelope(y) = (1 - y^2)^2 * (y^2 - 0.25) / (y - 0.5)
+right: envelope(y) = (1 - y^2)^2 * (y + 0.5)""",
+    "W610": """A param that nothing reads: setting it changes nothing.
+wrong: param cutof = 6 Å / bond *-* { rcut = 5 Å }
+right: param cutoff = 6 Å / bond *-* { rcut = cutoff }""",
     # ------------------------------------------------------------ E9: ours
     "E901": """A bug in etace, not in your file. Please report it together with the file.""",
 }

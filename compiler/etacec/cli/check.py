@@ -15,6 +15,9 @@ def command(
     prove: Annotated[
         bool, typer.Option("--prove", help="Print the certificate of every basis.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a file with a warning too: exit code 1.")
+    ] = False,
     format: Annotated[str, typer.Option("--format", help="text or json (for editors).")] = "text",
 ) -> None:
     """Check a file: language, units, physics, smoothness."""
@@ -23,6 +26,7 @@ def command(
     done = compiled(spec, define, as_json=format == "json")
     report(done.warnings, done.sources, format == "json")
     if format == "json":
+        _refuse(strict and bool(done.warnings))
         return
     from etacec.certificate import certificate, counts
 
@@ -34,3 +38,9 @@ def command(
     if prove:
         for line in certificate(done.graph):
             typer.echo(line)
+    _refuse(strict and bool(done.warnings))
+
+
+def _refuse(wanted: bool) -> None:
+    if wanted:
+        raise typer.Exit(1)

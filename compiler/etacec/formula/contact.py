@@ -1,157 +1,159 @@
-"""How smoothly a formula ends, exactly: by series where it is rational, else by sympy (only here)."""
+"""How smoothly a formula ends: the order of its zero beside a point, by series."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import decimal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias
 
-from etacec.formula.nodes import Const, Fn, Neg, Node, Op, Pi, Var, substitute
-from etacec.formula.series import NotRational, expand
+from etacec.formula.nodes import Const, Fn, Neg, Node, Op, substitute
+from etacec.formula.series import (
+    CONTEXT,
+    FEW,
+    TERMS,
+    Branches,
+    Decimals,
+    Exact,
+    Expansion,
+    NotExact,
+    NotFinite,
+    Series,
+)
+from etacec.formula.work import Spent, Undecided, Work
 
 DEEPEST = 8  # derivatives looked at
-
-
-def to_sympy(node: Node, symbol: Any) -> Any:
-    """A formula of one variable, all bond lengths substituted, as a sympy expression."""
-    import sympy as sp
-
-    if isinstance(node, Const):
-        return sp.Rational(node.value.numerator, node.value.denominator)
-    if isinstance(node, Pi):
-        return sp.pi
-    if isinstance(node, Var):
-        return symbol
-    if isinstance(node, Neg):
-        return -to_sympy(node.operand, symbol)
-    if isinstance(node, Op):
-        a, b = to_sympy(node.left, symbol), to_sympy(node.right, symbol)
-        return {"+": a + b, "-": a - b, "*": a * b}.get(node.operator) if node.operator in "+-*" else (
-            a / b if node.operator == "/" else a**b
-        )  # fmt: skip
-    args = [to_sympy(a, symbol) for a in node.args]
-    functions = {
-        "exp": sp.exp,
-        "log": sp.log,
-        "sqrt": sp.sqrt,
-        "cos": sp.cos,
-        "sin": sp.sin,
-        "abs": sp.Abs,
-        "min": sp.Min,
-        "max": sp.Max,
-    }
-    return functions[node.name](*args)
+MOST_BRANCHES = 12  # order of the root of the distance in which a formula is expanded
+QUESTION = 2_000_000  # steps of one question
+Leading: TypeAlias = tuple[Fraction, int] | None
+"""(power, sign of the coefficient) of the first term; None: 0 to all orders looked at."""
+Question: TypeAlias = Callable[[Expansion], Leading]
 
 
 @lru_cache(maxsize=4096)
 def order_of_zero(node: Node, at: Fraction, side: int) -> int | None:
     """k such that node ~ c (r - at)^k from one side (side: -1 from below, 1 from above).
 
-    0: a finite value other than 0. DEEPEST + 1: flatter than anything looked at. None: not finite.
-    Exact: by series for rational formulas; else derivatives are simplified symbolically, and where
-    simplification does not decide, 50 digits do.
+    0: a finite value other than 0. DEEPEST + 1: flatter than anything looked at. A power between two
+    whole ones counts as the next. None: not finite, or not real. Raises Undecided.
     """
     try:
-        found = expand(node, at, side).leading()
-    except NotRational:
-        return _order_by_sympy(node, at, side)
-    if found is None:
-        return DEEPEST + 1
-    return None if found[0] < 0 else min(found[0], DEEPEST + 1)
+        found = _asked(lambda e: _leading(node, e), at, side)
+    except NotFinite:
+        return None
+    return _order(found)
 
 
-def _order_by_sympy(node: Node, at: Fraction, side: int) -> int | None:
-    import sympy as sp
+@lru_cache(maxsize=4096)
+def flatness(node: Node, at: Fraction) -> int:
+    """The order to which the formula stays at its value at `at`, from above; 0: it has none there.
 
-    r = sp.Symbol("r", positive=True)
-    f = to_sympy(one_sided(node, at, side), r)
-    point = sp.Rational(at.numerator, at.denominator)
-    for k in range(DEEPEST + 1):
-        value = f.subs(r, point)
-        if value.has(sp.zoo, sp.nan, sp.oo, -sp.oo):
-            value = sp.limit(f, r, point, "-" if side < 0 else "+")
-        if not value.is_finite and value.has(sp.zoo, sp.nan, sp.oo, -sp.oo):
-            return None if k == 0 else k
-        if not _is_zero(value):
-            return k
-        f = sp.diff(f, r)
-    return DEEPEST + 1
+    Raises Undecided.
+    """
 
+    def change(e: Expansion) -> Leading:
+        found = e.of(node)
+        first = found.leading()
+        if first is None or first[0] > 0:
+            return _of_series(found)
+        if first[0] < 0:
+            raise NotFinite
+        k = next((k for k, c in enumerate(found.coefficients[1:], 1) if c), None)
+        return None if k is None else (Fraction(k), 1)
 
-def _is_zero(value: Any) -> bool:
-    decided = value.is_zero
-    if decided is None:
-        import sympy as sp
-
-        simple = sp.nsimplify(value) if value.is_Float else sp.simplify(value)
-        decided = simple.is_zero
-        if decided is None:
-            decided = abs(sp.N(simple, 50)) < sp.Float(10) ** -30
-    return bool(decided)
-
-
-def one_sided(node: Node, at: Fraction, side: int) -> Node:
-    """clip, min, max and abs replaced by the branch that holds just beside `at`."""
-    if isinstance(node, Op):
-        return Op(node.operator, one_sided(node.left, at, side), one_sided(node.right, at, side))
-    if isinstance(node, Neg):
-        return Neg(one_sided(node.operand, at, side))
-    if not isinstance(node, Fn):
-        return node
-    args = tuple(one_sided(a, at, side) for a in node.args)
-    if node.name == "clip":
-        x, low, high = args
-        if _sign(Op("-", x, low), at, side) < 0:
-            return low
-        return high if _sign(Op("-", x, high), at, side) > 0 else x
-    if node.name in ("min", "max"):
-        first = _sign(Op("-", args[0], args[1]), at, side) * (1 if node.name == "max" else -1)
-        return args[0] if first >= 0 else args[1]
-    if node.name == "abs":
-        return args[0] if _sign(args[0], at, side) >= 0 else Neg(args[0])
-    return Fn(node.name, args)
-
-
-def _sign(node: Node, at: Fraction, side: int) -> int:
-    """Sign of the formula just beside `at`: 0 where it is 0 there to all orders looked at."""
-    import sympy as sp
-
-    r = sp.Symbol("r", positive=True)
-    f = to_sympy(node, r)
-    point = sp.Rational(at.numerator, at.denominator)
-    for k in range(DEEPEST + 1):
-        value = f.subs(r, point)
-        if value.has(sp.zoo, sp.nan, sp.oo):
-            value = sp.limit(f, r, point, "-" if side < 0 else "+")
-        if not _is_zero(value):
-            return (1 if sp.N(value) > 0 else -1) * side**k
-        f = sp.diff(f, r)
-    return 0
+    try:
+        found = _order(_asked(change, at, 1))
+    except NotFinite:
+        return 0
+    return found or 0
 
 
 @lru_cache(maxsize=1024)
 def power_at_zero(node: Node) -> tuple[Fraction, bool] | None:
     """(p, positive): node ~ c r^p for r -> 0 and the sign of c; None if it is no power."""
     try:
-        found = expand(node, Fraction(0), 1).leading()
-        return None if found is None else (Fraction(found[0]), found[1] > 0)
-    except NotRational:
-        return _power_by_sympy(node)
+        found = _asked(lambda e: _leading(node, e), Fraction(0), 1)
+    except (Undecided, NotFinite):
+        return None
+    return None if found is None else (found[0], found[1] > 0)
 
 
-def _power_by_sympy(node: Node) -> tuple[Fraction, bool] | None:
-    import sympy as sp
+def _asked(ask: Question, at: Fraction, side: int) -> Leading:
+    """In powers of the distance, or where these do not do of a root of it."""
+    work = Work(QUESTION)
+    root = 1
+    while root <= MOST_BRANCHES:
+        try:
+            found = _with_numbers(ask, Expansion(at, side, Exact(), work, root=root))
+        except Branches as branches:
+            root *= branches.order
+        else:
+            return None if found is None else (found[0] / root, found[1])
+    raise Undecided("it has a root of high order there")
 
-    r = sp.Symbol("r", positive=True)
-    try:
-        leading = sp.simplify(to_sympy(one_sided(node, Fraction(0), 1), r)).as_leading_term(r)
-        c, p = leading.as_coeff_exponent(r)
-    except Exception:
-        return None  # sympy has no expansion here (an essential singularity, say)
-    if p.is_Rational and c.is_number and c.is_real and not c.is_zero:
-        return Fraction(int(p.p), int(p.q)), bool(c > 0)
-    return None
+
+def _with_numbers(ask: Question, e: Expansion) -> Leading:
+    """With few terms, or where these do not tell with more; with fractions, or else with decimals."""
+    for terms in (FEW * e.root, TERMS * e.root):
+        try:
+            found = ask(replace(e, terms=terms))
+        except Spent:
+            raise
+        except Undecided:
+            if terms == TERMS * e.root:
+                raise
+        except NotExact:
+            break
+        else:
+            if found is not None or terms == TERMS * e.root:
+                return found
+    with decimal.localcontext(CONTEXT):
+        try:
+            return ask(replace(e, numbers=Decimals(), terms=TERMS * e.root))
+        except decimal.DecimalException:
+            raise Undecided("its numbers are too large") from None
+
+
+def _order(leading: Leading) -> int | None:
+    if leading is None:
+        return DEEPEST + 1
+    power, _ = leading
+    return None if power < 0 else min(-(-power.numerator // power.denominator), DEEPEST + 1)
+
+
+def _leading(node: Node, e: Expansion) -> Leading:
+    """Of products, quotients and powers it is known from their parts, without a series."""
+    if isinstance(node, Neg):
+        found = _leading(node.operand, e)
+        return None if found is None else (found[0], -found[1])
+    if isinstance(node, Op) and node.operator in "*/":
+        a, b = _leading(node.left, e), _leading(node.right, e)
+        if node.operator == "/":
+            b = _raised(b, Fraction(-1))
+        return None if a is None or b is None else (a[0] + b[0], a[1] * b[1])
+    if isinstance(node, Op) and node.operator == "^" and isinstance(node.right, Const):
+        return _raised(_leading(node.left, e), node.right.value)
+    if isinstance(node, Fn) and node.name == "sqrt":
+        return _raised(_leading(node.args[0], e), Fraction(1, 2))
+    return _of_series(e.of(node))
+
+
+def _raised(leading: Leading, exponent: Fraction) -> Leading:
+    if leading is None:
+        if exponent > 0:
+            return None
+        raise Undecided("it divides by what vanishes to all orders looked at")
+    power, sign = leading
+    if sign < 0 and exponent.denominator != 1:
+        raise NotFinite
+    return power * exponent, sign if exponent.numerator % 2 else 1
+
+
+def _of_series(series: Series) -> Leading:
+    found = series.leading()
+    return None if found is None else (Fraction(found[0]), 1 if found[1] > 0 else -1)
 
 
 def at_bond(node: Node, lengths: Mapping[str, Fraction]) -> Node:

@@ -73,15 +73,24 @@ _NUMPY: dict[str, Any] = {
     "max": np.maximum,
     "clip": np.clip,
 }
-_LARGEST_EXPONENT = 64  # beyond it a power of constants stays a power
+_BITS = 4096  # of a constant; sums, products and powers that are longer stay what they are
 
 
 def const(value: int | str | Fraction) -> Const:
     return Const(Fraction(value))
 
 
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
+
+
+def _short(a: Const, b: Const) -> bool:
+    """Whether their sum, product or quotient is no long number."""
+    return _bits(a.value) + _bits(b.value) <= _BITS
+
+
 def add(a: Node, b: Node) -> Node:
-    if isinstance(a, Const) and isinstance(b, Const):
+    if isinstance(a, Const) and isinstance(b, Const) and _short(a, b):
         return Const(a.value + b.value)
     if a == ZERO:
         return b
@@ -91,7 +100,7 @@ def add(a: Node, b: Node) -> Node:
 
 
 def sub(a: Node, b: Node) -> Node:
-    if isinstance(a, Const) and isinstance(b, Const):
+    if isinstance(a, Const) and isinstance(b, Const) and _short(a, b):
         return Const(a.value - b.value)
     if b == ZERO:
         return a
@@ -99,7 +108,7 @@ def sub(a: Node, b: Node) -> Node:
 
 
 def mul(a: Node, b: Node) -> Node:
-    if isinstance(a, Const) and isinstance(b, Const):
+    if isinstance(a, Const) and isinstance(b, Const) and _short(a, b):
         return Const(a.value * b.value)
     if ZERO in (a, b):
         return ZERO
@@ -112,7 +121,7 @@ def mul(a: Node, b: Node) -> Node:
 
 def div(a: Node, b: Node) -> Node:
     if isinstance(b, Const) and b.value:
-        if isinstance(a, Const):
+        if isinstance(a, Const) and _short(a, b):
             return Const(a.value / b.value)
         if b == ONE:
             return a
@@ -125,8 +134,13 @@ def power(a: Node, b: Node) -> Node:
             return ONE
         if b.value == 1:
             return a
-        whole = b.value.denominator == 1 and abs(b.value) <= _LARGEST_EXPONENT
-        if isinstance(a, Const) and whole and (a.value or b.value > 0):
+        whole = b.value.denominator == 1
+        if (
+            isinstance(a, Const)
+            and whole
+            and (a.value or b.value > 0)
+            and abs(b.value) * _bits(a.value) <= _BITS
+        ):
             return Const(a.value ** int(b.value))
     return Op("^", a, b)
 

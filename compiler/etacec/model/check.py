@@ -5,23 +5,21 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import groupby
 
-import numpy as np
-
 from etacec.coupling import Pattern, multiplicity
 from etacec.diagnostics import Report, Span, shown
-from etacec.formula.nodes import evaluate
+from etacec.formula.work import Work
+from etacec.model.domain import FORMULAS, check_curves
 from etacec.model.files import Files, NoFile
 from etacec.model.spec import Radial, Readout, Spec, Zbl
-
-GRID = 400  # distances at which a formula must be finite
 
 
 def check(spec: Spec, files: Files, report: Report, file: str) -> None:
     _bonds(spec, report)
     if report.errors:
         return
+    work = Work(FORMULAS)
     for radial in spec.radials:
-        _curves(spec, radial, report)
+        check_curves(spec, radial, work, report)
         _channels(spec, radial, report)
         _load(
             radial,
@@ -69,33 +67,6 @@ def _zbl(spec: Spec, p: Zbl, report: Report) -> None:
 
 def _a(x: Fraction) -> str:
     return f"{float(x):.6g} Å"
-
-
-def _curves(spec: Spec, radial: Radial, report: Report) -> None:
-    """Finite between rin and rcut; y within [-1, 1], where the polynomials are meant to live."""
-    low = high = 0.0
-    for name, b in zip(spec.bond_names(), spec.bonds, strict=True):
-        lengths = {f"bond.{k}": float(getattr(b, k)) for k in ("rin", "r0", "rcut")}
-        first = max(float(b.rin), 1e-3 * float(b.rcut))
-        r = np.linspace(first, float(b.rcut), GRID + 1)[:-1]
-        y = np.broadcast_to(evaluate(radial.transform.formula, {"r": r, **lengths}), r.shape)
-        e = np.broadcast_to(evaluate(radial.envelope.formula, {"r": r, "y": y, **lengths}), r.shape)
-        for what, values in (("transform", y), ("envelope", e)):
-            bad = ~np.isfinite(values)
-            if bad.any():
-                at = f"r = {r[bad][0]:.3g} Å of bond {name}"
-                report.add(
-                    "E410",
-                    f"the {what} of `{radial.name}` is not a finite number at {at}",
-                    radial.span,
-                )
-                return
-        low, high = min(low, float(y.min())), max(high, float(y.max()))
-    if low < -1 - 1e-9 or high > 1 + 1e-9:
-        report.add(
-            "W605", f"the transform of `{radial.name}` runs from {low:.3g} to {high:.3g}", radial.span,
-            help="polynomials are tame on [-1, 1] only",
-        )  # fmt: skip
 
 
 def _channels(spec: Spec, radial: Radial, report: Report) -> None:

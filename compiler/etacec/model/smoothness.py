@@ -7,29 +7,33 @@ which the envelope does, whatever the weights. A zbl is a smooth positive functi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from etacec.diagnostics import Diagnostic
 from etacec.formula import curves
-from etacec.formula.contact import DEEPEST, at_bond, order_of_zero, power_at_zero
-from etacec.formula.nodes import Const, Node, Var, sub, substitute
+from etacec.formula.contact import DEEPEST, at_bond, flatness, order_of_zero, power_at_zero
+from etacec.formula.nodes import Const, Node, Var, substitute
+from etacec.formula.work import Undecided
+from etacec.model.domain import bonds_alike
 from etacec.model.spec import BondLengths, Radial, Spec, Zbl
+
+MOST = 12  # names that a message lists
 
 
 @dataclass(frozen=True)
 class Contact:
     """One radial (or zbl) on the bonds that share lengths and so behave alike.
 
-    cutoff: k of C^k at rcut (-1: the energy jumps); inner: the same at rin, None where rin = 0.
-    origin: words for r -> 0; ends: names of rcut and rin, of a zbl outer and inner.
+    cutoff: k of C^k at rcut (-1: the energy jumps; None: not decided); inner: the same at rin,
+    if rin > 0. origin: words for r -> 0; ends: names of rcut and rin, of a zbl outer and inner.
     """
 
     radial: str
     bonds: tuple[str, ...]
     rcut: Fraction
-    cutoff: int
+    cutoff: int | None
     rin: Fraction
     inner: int | None
     origin: str
@@ -38,12 +42,14 @@ class Contact:
     def __str__(self) -> str:
         where = f"{self.radial} on {', '.join(self.bonds)}"
         out = f"{where}: {_order(self.cutoff)} at {self.ends[0]} = {float(self.rcut):.6g} Å"
-        if self.inner is not None:
+        if self.rin > 0:
             out += f", {_order(self.inner)} at {self.ends[1]} = {float(self.rin):.6g} Å"
         return f"{out}; {self.origin}"
 
 
-def _order(k: int) -> str:
+def _order(k: int | None) -> str:
+    if k is None:
+        return "smoothness not decided"
     if k < 0:
         return "not continuous"
     return f"C{k}" if k < DEEPEST else f"C{DEEPEST} or smoother"
@@ -55,7 +61,7 @@ def smoothness(spec: Spec) -> tuple[list[Contact], list[Diagnostic]]:
     found: list[Diagnostic] = []
     for radial in spec.radials:
         alike: dict[Contact, list[str]] = {}
-        for bond, names in _groups(spec):
+        for bond, names in bonds_alike(spec):
             contact = _contact(radial, bond, ())
             alike.setdefault(contact, []).extend(names)
         for contact, bonds in alike.items():
@@ -76,42 +82,46 @@ def _of_zbl(spec: Spec, p: Zbl) -> list[Contact]:
     for (inner, outer), names in alike.items():
         s = substitute(curves.switch(), {"inner": Const(inner), "outer": Const(outer)})
         end = order_of_zero(s, outer, -1) or 0
-        start = _flatness(s, inner) - 1 if inner else None
+        start = flatness(s, inner) - 1 if inner else None
         origin = "~ r^-1 for r -> 0"  # the screening is finite there, and positive
         ends = ("outer", "inner")
         out.append(Contact(p.name, tuple(names), outer, end - 1, inner, start, origin, ends))
     return out
 
 
-def _groups(spec: Spec) -> list[tuple[BondLengths, tuple[str, ...]]]:
-    groups: dict[BondLengths, list[str]] = {}
-    for name, bond in zip(spec.bond_names(), spec.bonds, strict=True):
-        groups.setdefault(bond, []).append(name)
-    return [(bond, tuple(names)) for bond, names in groups.items()]
-
-
 def _contact(radial: Radial, bond: BondLengths, names: Sequence[str]) -> Contact:
     lengths = {"rin": bond.rin, "r0": bond.r0, "rcut": bond.rcut}
     y = at_bond(radial.transform.formula, lengths)
     e = substitute(at_bond(radial.envelope.formula, lengths), {"y": y})
-    zero = order_of_zero(e, bond.rcut, -1)
     inner = None
     if bond.rin > 0:
-        inner = _inner(y, radial.envelope.argument, e, bond.rin)
+        inner = _decided(lambda: _inner(y, radial.envelope.argument, e, bond.rin))
     return Contact(
         radial.name,
         tuple(names),
         bond.rcut,
-        -1 if zero is None else zero - 1,
+        _decided(lambda: _cutoff(e, bond.rcut)),
         bond.rin,
         inner,
         _origin(e, bond.rin, radial.envelope.argument),
     )
 
 
+def _decided(question: Callable[[], int]) -> int | None:
+    try:
+        return question()
+    except Undecided:
+        return None
+
+
+def _cutoff(e: Node, rcut: Fraction) -> int:
+    zero = order_of_zero(e, rcut, -1)
+    return -1 if zero is None else zero - 1
+
+
 def _inner(y: Node, argument: str, e: Node, rin: Fraction) -> int:
     """k of C^k at rin: below it y stays what it is at rin, and e(y) with it."""
-    step = _flatness(y, rin)
+    step = flatness(y, rin)
     if argument == "r":
         return step - 1  # e(r) is one formula on both sides; only y has a kink
     zero = order_of_zero(e, rin, 1)
@@ -119,14 +129,7 @@ def _inner(y: Node, argument: str, e: Node, rin: Fraction) -> int:
         return -1
     if zero > 0:
         return zero - 1
-    return min(step, _flatness(e, rin)) - 1
-
-
-def _flatness(node: Node, at: Fraction) -> int:
-    """Order to which the formula stays at its value at `at`."""
-    value = substitute(node, {"r": Const(at)})
-    order = order_of_zero(sub(node, value), at, 1)
-    return 0 if order is None else order
+    return min(step, flatness(e, rin)) - 1
 
 
 def _origin(e: Node, rin: Fraction, argument: str) -> str:
@@ -144,18 +147,28 @@ def _origin(e: Node, rin: Fraction, argument: str) -> str:
 
 def _judge(radial: Radial, contacts: Sequence[Contact]) -> list[Diagnostic]:
     """One finding for all bonds that end alike."""
-    places: dict[tuple[str, bool], list[str]] = {}
+    places: dict[tuple[str, str], list[str]] = {}
     for c in contacts:
-        for order, what, at in ((c.cutoff, "cutoff", c.rcut), (c.inner, "inner radius", c.rin)):
-            if order is not None and order < 1:
-                place = f"{float(at):.6g} Å of {', '.join(c.bonds)}"
-                places.setdefault((what, order < 0), []).append(place)
+        ends = [(c.cutoff, "cutoff", c.rcut), (c.inner, "inner radius", c.rin)]
+        for order, what, at in ends if c.rin > 0 else ends[:1]:
+            if order is None or order < 1:
+                code = "W607" if order is None else "E413" if order < 0 else "W606"
+                place = f"{float(at):.6g} Å of {_listed(c.bonds)}"
+                places.setdefault((what, code), []).append(place)
     out = []
-    for (what, jumps), where in places.items():
-        at_all = f"at the {what} {', '.join(where)}"
+    for (what, code), where in places.items():
+        at_all = f"at the {what} {_listed(where)}"
         help = "use an envelope that vanishes there with its slope: envelope(y) = (1 - y^2)^2"
-        code, message = "W606", f"`{radial.name}` has a kink {at_all}: forces jump"
-        if jumps:
-            code, message = "E413", f"`{radial.name}` jumps {at_all}: so does the energy"
-        out.append(Diagnostic(code, message, radial.span, help=help))
+        message = {
+            "W606": f"`{radial.name}` has a kink {at_all}: forces jump",
+            "E413": f"`{radial.name}` jumps {at_all}: so does the energy",
+            "W607": f"cannot decide how smoothly `{radial.name}` ends {at_all}",
+        }[code]
+        out.append(Diagnostic(code, message, radial.span, help="" if code == "W607" else help))
     return out
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > MOST:
+        return ", ".join([*names[: MOST - 1], f"... ({len(names)} in all)"])
+    return ", ".join(names)
