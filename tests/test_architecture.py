@@ -22,8 +22,8 @@ LAYERS = [
 ]
 ALLOWED = {
     "formula": {"formula", "model"},
-    "syntax": {"syntax", "diagnostics"},
-    "model": {"model", "syntax", "formula", "diagnostics", "coupling"},
+    "syntax": {"syntax", "diagnostics", "words"},
+    "model": {"model", "syntax", "formula", "diagnostics", "words", "coupling"},
     "coupling": {"coupling"},
     "ir": {"ir", "model", "coupling", "diagnostics", "passes"},
     "passes": {"passes", "ir", "coupling", "diagnostics"},

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
+
+from etacec.words import meant
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +32,11 @@ class Diagnostic:
     span: Span
     label: str = ""
     help: str = ""
+
+    @property
+    def parts(self) -> tuple[str, str, Span, str, str]:
+        """All of it, in the order of `Report.add`."""
+        return self.code, self.message, self.span, self.label, self.help
 
     @property
     def severity(self) -> str:
@@ -84,9 +90,9 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """``did you mean `polynomials`?``, or the list of what is there."""
     known = sorted(known)
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
+    close = meant(word, known)
+    if close is not None:
+        return f"did you mean `{close}`?"
     if otherwise:
         return otherwise
     return "there is: " + ", ".join(known) if known else "there is none"

@@ -149,8 +149,7 @@ def _value(
     try:
         return Fraction(with_dimension(rule.expr, scope, LENGTH, key))
     except Fault as fault:
-        if fault.diagnostic not in report.found:
-            report.found.append(fault.diagnostic)
+        report.add(*fault.diagnostic.parts)
         return {"rin": Fraction(0), "r0": Fraction(1)}.get(key, 2 * out.get("r0", Fraction(1)))
 
 

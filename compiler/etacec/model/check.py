@@ -126,7 +126,8 @@ def _readout(spec: Spec, readout: Readout, report: Report) -> None:
             "E412", f"`{readout.name}` sums `{radial.name}` over neighbours, but it has l > 0", readout.span,
             help="a pair term takes a radial with n only",
         )  # fmt: skip
-    if len(spec.species) > 1 and radial.weights.init == "one_hot":
+    own = "." not in readout.name  # nobody can change a preset
+    if own and len(spec.species) > 1 and radial.weights.init == "one_hot":
         report.add(
             "W602", f"pair columns of `{readout.name}` are not all independent", readout.span,
             help="centre {0} with neighbour {1} gives the same sum as centre {1} with neighbour {0}".format(*spec.species),

@@ -34,6 +34,27 @@ Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
 )
 
 
+def other_name(written: str) -> str:
+    """Help for a species that is written by mass, number, site or name; empty if it is none of these."""
+    if written in ("D", "T"):
+        return "isotopes of hydrogen have the same energy: write `H`"
+    if written.isdecimal():
+        number = int(written) if len(written) < 4 else 0
+        known = f": write `{SYMBOLS[number - 1]}`" if 1 <= number <= len(SYMBOLS) else ""
+        return f"elements are written by their symbols, not numbers{known}"
+    letters = written.rstrip("0123456789").split("_")[0]
+    if letters != written and letters.capitalize() in SYMBOLS:
+        return f"all atoms of an element are one species: write `{letters.capitalize()}`"
+    if written.capitalize() in SYMBOLS:
+        return f"did you mean `{written.capitalize()}`?"
+    from ase.data import atomic_names
+
+    names = {n.lower(): k for k, n in enumerate(atomic_names) if k}
+    names |= {"aluminum": 13, "sulphur": 16, "cesium": 55}
+    number = names.get(written.lower(), 0)
+    return f"did you mean `{SYMBOLS[number - 1]}`?" if number else ""
+
+
 def closest(a: str, b: str) -> Fraction | None:
     """A length no longer than any bond of two elements, Å: the shorter of the mean of their
     nearest-neighbour lengths and the sum of their covalent radii; None where no table has one.

@@ -16,7 +16,7 @@ from etacec.model.entries import (
 )
 from etacec.model.formulas import curve, polynomials
 from etacec.model.spec import Angular, Radial, Weights
-from etacec.model.values import Amount, Fault, Scope, Value, integer, number, truth
+from etacec.model.values import Amount, Fault, Scope, Value, decimal_comma, integer, number, truth
 from etacec.syntax import ast
 
 
@@ -156,6 +156,10 @@ def _initial(value: ast.Expr, scope: Scope) -> tuple[str, float]:
             raise Fault("E403", "a standard deviation is not negative", value.span)
         return "normal", scale
     name = value.name if isinstance(value, ast.Name | ast.Call) else ""
+    if name == "normal":
+        help = decimal_comma(value.args) if isinstance(value, ast.Call) else ""
+        message = "`normal` takes one argument, the standard deviation"
+        raise Fault("E206", message, value.span, help=help or "write `normal(0.1)`")
     help = did_you_mean(
         name, (*names, "normal"), "there is: zeros, one_hot, glorot_normal, normal(0.1)"
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from etacec.diagnostics import Report, did_you_mean, shown
 from etacec.syntax import ast
+from etacec.words import meant
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "radial": ("transform", "envelope", "polynomials", "weights", "where"),
@@ -31,6 +31,15 @@ EXAMPLE = {
     "factors": "factors = R * Y",
     "from": "from = B",
 }
+_RANGES = "ranges stand with the radial: radial R[n in 1..6, l in 0..4] { ... }"
+_DEGREE = "a degree is a condition: where sum(n + 1.5 * l) <= 10"
+_LENGTHS = "cutoffs belong to bonds: bond *-* { rcut = 5.5 Å }"
+ELSEWHERE: Mapping[tuple[str, str], str] = {
+    **{(b, w): _RANGES for b in ("radial", "basis") for w in ("nmax", "n_max", "max_n", "lmax", "l_max", "max_l", "n", "l")},
+    **{("basis", w): _DEGREE for w in ("degree", "totaldegree", "total_degree", "max_degree", "max_level", "level", "levels")},
+    **{(b, w): _LENGTHS for b in ("radial", "basis") for w in ("cutoff", "rcut", "r_cut", "rc", "r_max", "rmax", "cutoff_radius", "rin", "r0")},
+}  # fmt: skip
+"""(kind of block, a key that it does not have): where that is said."""
 MAX_CHANNELS = 20_000
 MAX_L = 20
 MAX_ORDER = 8
@@ -43,7 +52,7 @@ class Entries:
         self.block = block
         self.wheres: list[ast.Where] = []
         self.fields: dict[str, ast.Field | ast.Weights] = {}
-        meant: set[str] = set()  # by misspelt keys: not reported as missing too
+        replaced: set[str] = set()  # by misspelt keys: not reported as missing too
         for e in block.entries:
             key = (
                 "where"
@@ -53,8 +62,9 @@ class Entries:
                 else e.key
             )
             if key not in KEYS[block.kind]:
-                meant |= set(get_close_matches(key, KEYS[block.kind], n=1))
-                help = did_you_mean(
+                close = meant(key, KEYS[block.kind])
+                replaced |= set() if close is None else {close}
+                help = ELSEWHERE.get((block.kind, key.lower())) or did_you_mean(
                     key, KEYS[block.kind], "it takes " + ", ".join(KEYS[block.kind])
                 )
                 what = f"{'an' if block.kind == 'angular' else 'a'} {block.kind} block"
@@ -70,7 +80,7 @@ class Entries:
                     )
                 self.fields[key] = e
         missing = [k for k in NEEDED[block.kind] if k not in self.fields]
-        for key in (k for k in missing if k not in meant):
+        for key in (k for k in missing if k not in replaced):
             report.add(
                 "E212", f"{block.kind} `{block.name}` needs `{key}`", block.span,
                 help=f"for example: {EXAMPLE[key]}",

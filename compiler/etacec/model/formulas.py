@@ -10,7 +10,17 @@ from etacec.formula.curves import ENVELOPES, POLYNOMIALS, TRANSFORMS, BadArgumen
 from etacec.formula.nodes import Node
 from etacec.model.spec import Curve, Polynomials
 from etacec.model.units import NUMBER
-from etacec.model.values import Amount, Fault, Scope, integer, number, quantity, unknown
+from etacec.model.values import (
+    Amount,
+    Fault,
+    Scope,
+    decimal_comma,
+    intact,
+    integer,
+    number,
+    quantity,
+    unknown,
+)
 from etacec.syntax import ast
 from etacec.syntax.source import expression
 
@@ -54,7 +64,12 @@ def _arguments(value: ast.Expr, named: Named, name: str, scope: Scope) -> dict[s
     keys = list(named.defaults)
     if isinstance(value, ast.Call):
         if len(value.args) > len(keys):
-            raise Fault("E206", f"`{name}` takes {', '.join(keys)}", value.span)
+            raise Fault(
+                "E206",
+                f"`{name}` takes {', '.join(keys)}",
+                value.span,
+                help=decimal_comma(value.args),
+            )
         pairs = [(k, a) for k, a in zip(keys, value.args, strict=False)]
         for keyword in value.keywords:
             if keyword.name not in keys:
@@ -99,7 +114,9 @@ def polynomials(field: ast.Field, scope: Scope) -> Polynomials:
     spelled = {"α": "alpha", "β": "beta"}
     given: dict[str, ast.Expr] = dict(zip(keys, value.args, strict=False))
     if len(value.args) > len(keys):
-        raise Fault("E206", f"`{name}` takes {', '.join(keys)}", value.span)
+        raise Fault(
+            "E206", f"`{name}` takes {', '.join(keys)}", value.span, help=decimal_comma(value.args)
+        )
     for keyword in value.keywords:
         key = spelled.get(keyword.name, keyword.name)
         if key not in keys or key in given:
@@ -166,7 +183,10 @@ def to_nodes(expr: ast.Expr, argument: str, scope: Scope) -> Node:
             case ast.Call(name, args, ()) if name in nodes.FUNCTIONS and name != "clip":
                 if len(args) != nodes.FUNCTIONS[name]:
                     raise Fault(
-                        "E206", f"`{name}` takes {nodes.FUNCTIONS[name]} arguments here", e.span
+                        "E206",
+                        f"`{name}` takes {nodes.FUNCTIONS[name]} arguments here",
+                        e.span,
+                        help=decimal_comma(args),
                     )
                 return nodes.Fn(name, tuple(go(a) for a in args))
             case ast.Call(name):
@@ -185,7 +205,7 @@ def to_nodes(expr: ast.Expr, argument: str, scope: Scope) -> Node:
 
 def _parameter(e: ast.Name, name: str, argument: str, scope: Scope) -> Node:
     if name in scope.names:
-        value = scope.names[name]
+        value = intact(scope.names[name])
         if isinstance(value, Amount):
             return nodes.Const(Fraction(value.value))
         raise Fault("E304", "a number is needed here", e.span)

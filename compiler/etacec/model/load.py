@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from etacec.diagnostics import Mistakes, Report, Span, did_you_mean, shown
 from etacec.model.files import Files, NoFile, presets
-from etacec.model.values import WORDS, Value
+from etacec.model.values import WORDS, Known
 from etacec.syntax import ast
 from etacec.syntax.parse import parse
 
@@ -25,7 +25,7 @@ class Unit:
     parent: Unit | None = None
     use: ast.Use | None = None
     children: dict[str, Unit] = field(default_factory=dict)
-    params: dict[str, Value] = field(default_factory=dict)
+    params: dict[str, Known] = field(default_factory=dict)
     # Overrides from `-D` or from the braces of `use`: name -> (expression, the unit it is read in).
     given: dict[str, tuple[ast.Expr, Unit | None]] = field(default_factory=dict)
 

@@ -63,7 +63,7 @@ def onebody(
             try:
                 energies[e.key] = Fraction(with_dimension(e.value, scope, ENERGY, e.key))
             except Fault as fault:
-                report.found.append(fault.diagnostic)
+                report.add(*fault.diagnostic.parts)
                 energies[e.key] = Fraction(0)
     missing = [s for s in species if s not in energies]
     if missing:

@@ -11,12 +11,12 @@ from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean,
 from etacec.model import bases, embeddings, potentials
 from etacec.model.bonds import bonds
 from etacec.model.check import check
-from etacec.model.elements import SYMBOLS
+from etacec.model.elements import SYMBOLS, other_name
 from etacec.model.entries import Entries
 from etacec.model.files import Files
 from etacec.model.load import Unit, load
 from etacec.model.spec import Angular, Basis, BondLengths, Model, Potential, Radial, Spec
-from etacec.model.values import Amount, Fault, Scope, evaluate
+from etacec.model.values import Amount, Broken, Fault, Scope, evaluate
 from etacec.model.zbl import zbl
 from etacec.syntax import ast
 from etacec.syntax.parse import parse_value
@@ -63,6 +63,9 @@ def resolve(
     )
     report.raise_errors()
     check(spec, files, report, file.name)
+    for unit in root.all():
+        if unit.use is None or unit.use.quoted:
+            _unread_params(unit, report)
     report.raise_errors()
     return spec, report.found
 
@@ -109,10 +112,10 @@ def _species(root: Unit, report: Report) -> tuple[str, ...]:
         out: list[str] = []
         for n in names:
             if n.name not in SYMBOLS:
-                close = did_you_mean(n.name, SYMBOLS, "write element symbols: Si, O")
-                if n.name.capitalize() in SYMBOLS:
-                    close = f"did you mean `{n.name.capitalize()}`?"
-                report.add("E221", f"`{shown(n.name)}` is not an element", n.span, help=close)
+                help = other_name(n.name) or did_you_mean(
+                    n.name, SYMBOLS, "write element symbols: Si, O"
+                )
+                report.add("E221", f"`{shown(n.name)}` is not an element", n.span, help=help)
             elif n.name in out:
                 report.add("E202", f"`{n.name}` is listed twice", n.span)
             else:
@@ -153,8 +156,22 @@ def _params(unit: Unit, species: tuple[str, ...], report: Report) -> None:
             d = fault.diagnostic
             if reader is None:  # given with -D: no file has a place for it
                 d = replace(d, message=f"{d.message} (-D {p.name})", span=Span())
-            report.found.append(d)
-            unit.params[p.name] = Amount(Fraction(1))
+            report.add(*d.parts)
+            unit.params[p.name] = Broken(d)
+
+
+def _unread_params(unit: Unit, report: Report) -> None:
+    """Params that no other line of the file reads."""
+    declared = unit.of(ast.Param)
+    if not declared:
+        return
+    read: set[str] = set()
+    for d in unit.file.declarations:
+        read |= ast.names_read(d)
+    for p in declared:
+        if p.name not in read:
+            help = f"read it (`{p.name}`) where its value is meant, or delete this line"
+            report.add("W610", f"nothing reads the param `{shown(p.name)}`", p.span, help=help)
 
 
 def _declare(
@@ -215,14 +232,10 @@ def _one(
                 sources = {k: v.name for k, v in found.items()}
                 names.potentials[local] = potentials.readout(block, full, scope, entries, sources)
     except Fault as fault:
-        report.add(*_parts(fault.diagnostic))
+        report.add(*fault.diagnostic.parts)
     known = {**names.radials, **names.angulars, **names.bases, **names.potentials}
     if len(report.errors) > before or local not in known:
         names.broken.add(local)
-
-
-def _parts(d: Diagnostic) -> tuple[str, str, Span, str, str]:
-    return d.code, d.message, d.span, d.label, d.help
 
 
 def _needs_broken(entry: ast.Field | None, names: _Names) -> bool:
@@ -244,7 +257,7 @@ def _models(root: Unit, names: _Names, report: Report) -> tuple[Model, ...]:
             try:
                 terms = _terms(m.value, found, Scope(unit.params))
             except Fault as fault:
-                report.add(*_parts(fault.diagnostic))
+                report.add(*fault.diagnostic.parts)
                 terms = None
             if terms is None:
                 found.broken.add(m.name)

@@ -25,6 +25,21 @@ UNITS: dict[str, tuple[Fraction, Dimension]] = {
     "meV": (Fraction(1, 1000), ENERGY),
     "Ha": (Fraction("27.211386245988"), ENERGY),
 }
+# Other units: (name of ours, how many of it they are); kcal and kJ are of a mole.
+OTHERS: dict[str, tuple[str, Fraction]] = {
+    **dict.fromkeys(("A", "a", "ang", "Ang", "ANG", "Angstrom", "ANGSTROM", "angstroms", "Angstroms", "ångström", "Ångström", "AA"), ("Å", Fraction(1))),
+    **dict.fromkeys(("pm", "picometer"), ("Å", Fraction(1, 100))),
+    **dict.fromkeys(("m", "meter"), ("Å", Fraction(10**10))),
+    **dict.fromkeys(("nanometer", "nanometre", "Nm", "NM"), ("nm", Fraction(1))),
+    **dict.fromkeys(("Bohr", "BOHR", "a0", "bohrs", "au"), ("bohr", Fraction(1))),
+    **dict.fromkeys(("ev", "EV", "Ev", "electronvolt", "eVs"), ("eV", Fraction(1))),
+    **dict.fromkeys(("mev", "MEV"), ("meV", Fraction(1))),
+    **dict.fromkeys(("ha", "HA", "hartree", "Hartree", "Hartrees", "hartrees", "Eh", "E_h"), ("Ha", Fraction(1))),
+    **dict.fromkeys(("Ry", "ry", "Rydberg", "rydberg", "RY"), ("Ha", Fraction(1, 2))),
+    **dict.fromkeys(("keV", "kev"), ("eV", Fraction(1000))),
+    **dict.fromkeys(("kcal", "kcalmol"), ("meV", Fraction("43.3641042"))),
+    **dict.fromkeys(("kJ", "kj", "kJmol"), ("meV", Fraction("10.3642697"))),
+}  # fmt: skip
 LIST = "lengths: Å, angstrom, nm, bohr; energies: eV, meV, Ha"
 
 

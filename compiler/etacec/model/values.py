@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import TypeAlias
 
 from etacec.diagnostics import Diagnostic, Span, did_you_mean, shown
-from etacec.model.units import LIST, NUMBER, UNITS, Dimension, describe, example
+from etacec.model.units import LIST, NUMBER, OTHERS, UNITS, Dimension, describe, example
 from etacec.syntax import ast
 
 Real: TypeAlias = Fraction | float
@@ -22,7 +22,15 @@ class Amount:
     dimension: Dimension = NUMBER
 
 
+@dataclass(frozen=True)
+class Broken:
+    """What a name stands for whose declaration has a mistake: whoever reads it meets the same one."""
+
+    mistake: Diagnostic
+
+
 Value: TypeAlias = Amount | bool | tuple["Value", ...]
+Known: TypeAlias = Value | Broken
 
 
 class Fault(Exception):
@@ -51,7 +59,7 @@ class Scope:
     like, the indices of each factor of a product (None: there are no factors here).
     """
 
-    names: Mapping[str, Value]
+    names: Mapping[str, Known]
     bond: Mapping[str, Value] = field(default_factory=dict)
     factors: tuple[Mapping[str, Value], ...] | None = None
     hint: str = ""
@@ -106,8 +114,11 @@ def evaluate(expr: ast.Expr, scope: Scope) -> Value:
 def quantity(expr: ast.Quantity, scope: Scope | None = None) -> Amount:
     if expr.unit not in UNITS:
         help = did_you_mean(expr.unit, UNITS, LIST) if len(expr.unit) > 1 else LIST
-        if expr.unit == "A":
-            help = "did you mean `Å`? (or write `angstrom`)"
+        if expr.unit in OTHERS:
+            unit, factor = OTHERS[expr.unit]
+            help = f"write `{_decimal(expr.value * factor)} {unit}`" + (
+                " (or `angstrom`)" if unit == "Å" else ""
+            )
         if scope is not None and (expr.unit in scope.names or expr.unit in WORDS):
             help = f"to multiply write `{_plain(expr.value)} * {expr.unit}`"
         raise Fault("E302", f"unknown unit `{shown(expr.unit)}`", expr.unit_span, help=help)
@@ -172,13 +183,19 @@ def _decimal(value: Real) -> str:
 
 def _name(expr: ast.Name, name: str, scope: Scope) -> Value:
     if name in scope.names:
-        return scope.names[name]
+        return intact(scope.names[name])
     if name == "pi":
         return Amount(math.pi)
     help = scope.hint
     if not help:
         help = unknown(name, {*scope.names, "pi"})
     raise Fault("E205", f"`{shown(name)}` is not known here", expr.span, help=help)
+
+
+def intact(value: Known) -> Value:
+    if isinstance(value, Broken):
+        raise Fault(*value.mistake.parts)
+    return value
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
@@ -299,7 +316,9 @@ def _call(expr: ast.Call, scope: Scope) -> Value:
         help = did_you_mean(name, AGGREGATES + FUNCTIONS)
         raise Fault("E205", f"there is no function `{shown(name)}`", expr.span, help=help)
     if len(expr.args) != 1:
-        raise Fault("E206", f"`{name}` takes one argument", expr.span)
+        raise Fault(
+            "E206", f"`{name}` takes one argument", expr.span, help=decimal_comma(expr.args)
+        )
     a = number(expr.args[0], scope)
     if name == "abs":
         return Amount(-a.value if a.value < 0 else a.value, a.dimension)
@@ -324,7 +343,9 @@ def _aggregate(expr: ast.Call, scope: Scope) -> Value:
     if len(expr.args) != 1:
         if expr.name in ("max", "min") and len(expr.args) > 1:
             return _extreme(expr.name, [number(a, scope) for a in expr.args], expr)
-        raise Fault("E206", f"`{expr.name}` takes one argument", expr.span)
+        raise Fault(
+            "E206", f"`{expr.name}` takes one argument", expr.span, help=decimal_comma(expr.args)
+        )
     (inner,) = expr.args
     if scope.factors is None:
         if expr.name in ("max", "min"):
@@ -351,6 +372,35 @@ def _aggregate(expr: ast.Call, scope: Scope) -> Value:
             total = total + a.value
         return Amount(total, amounts[0].dimension)
     return _extreme(expr.name, amounts, expr)
+
+
+def decimal_comma(args: Sequence[ast.Expr]) -> str:
+    """Help where two arguments look like one number, as in `sum(n + 1,5 * l)`; else empty."""
+    for a, b in pairwise(args):
+        last, first = _outermost(a, -1), _outermost(b, 0)
+        if (
+            isinstance(last, ast.Number)
+            and isinstance(first, ast.Number | ast.Quantity)
+            and last.value.denominator == first.value.denominator == 1
+            and a.span.line == b.span.line
+            and last.span.column + last.span.width + 1 == first.span.column
+        ):
+            return f"decimals take a point: `{last.value}.{first.value}`"
+    return ""
+
+
+def _outermost(expr: ast.Expr, side: int) -> ast.Expr:
+    """The first (0) or last (-1) number or name of an expression as it is written."""
+    while isinstance(expr, ast.Binary | ast.Unary | ast.Compare):
+        if isinstance(expr, ast.Compare):
+            expr = expr.operands[side]
+        elif isinstance(expr, ast.Unary):
+            if not side:
+                break
+            expr = expr.operand
+        else:
+            expr = expr.right if side else expr.left
+    return expr
 
 
 def _extreme(name: str, amounts: list[Amount], expr: ast.Expr) -> Amount:

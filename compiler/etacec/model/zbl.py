@@ -103,6 +103,5 @@ def _value(rule: Rule, key: str, scope: Scope, otherwise: Fraction, report: Repo
     try:
         return Fraction(with_dimension(rule.expr, scope, LENGTH, key))
     except Fault as fault:
-        if fault.diagnostic not in report.found:
-            report.found.append(fault.diagnostic)
+        report.add(*fault.diagnostic.parts)
         return otherwise

@@ -249,3 +249,19 @@ class File:
     name: str
     declarations: tuple[Declaration, ...]
     doc: str = ""
+
+
+def names_read(node: object) -> set[str]:
+    """Names that expressions below a node read: not those that it declares, nor elements."""
+    if isinstance(node, Name):
+        return {node.name}
+    if isinstance(node, Species):
+        return set()
+    out: set[str] = set()
+    for key, value in vars(node).items():
+        if key == "kinds":
+            continue
+        for part in value if isinstance(value, tuple) else (value,):
+            if hasattr(part, "span"):
+                out |= names_read(part)
+    return out

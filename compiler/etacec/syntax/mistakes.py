@@ -136,6 +136,17 @@ MISTAKES = (
     ),
 )
 
+# A keyword in place of a key: (kind of block, keyword) -> the key.
+KEYS_MEANT = {
+    ("readout", "basis"): "from",
+    ("pair", "radial"): "from",
+    ("pair", "basis"): "from",
+    ("radial", "basis"): "polynomials",
+    ("basis", "radial"): "factors",
+    ("basis", "angular"): "factors",
+    ("angular", "basis"): "harmonics",
+}
+
 # lark tells two errors apart by the depth of the parser's stack too, and a first, second and
 # later declaration sit at different depths; so each example is tried in all three places.
 BEFORE = ("", "etace 1\n", "etace 1\nspecies a\n")
@@ -160,6 +171,7 @@ CHARACTERS = {
     "\N{LEFT DOUBLE QUOTATION MARK}": 'write text in plain quotes: "..."',
     "\N{NO-BREAK SPACE}": "write a plain space",
     "\N{ZERO WIDTH SPACE}": "delete this invisible character",
+    "\N{ZERO WIDTH NO-BREAK SPACE}": "delete this invisible character, the start of another file",
 }
 TWO = {
     "//": "a comment starts with `#`",

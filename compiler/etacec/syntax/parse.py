@@ -20,9 +20,10 @@ from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, Unexp
 
 from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
 from etacec.syntax import ast
-from etacec.syntax.build import Builder
-from etacec.syntax.mistakes import BEFORE, CHARACTERS, KEYWORDS, MISTAKES, TWO, Mistake
+from etacec.syntax.build import DIGITS, Builder
+from etacec.syntax.mistakes import BEFORE, CHARACTERS, KEYS_MEANT, KEYWORDS, MISTAKES, TWO, Mistake
 from etacec.syntax.newlines import BINARY, Newlines
+from etacec.words import same
 
 _START = re.compile(rf"[ \t]*(?:(?:learnable|frozen)[ \t]+)?(?:etace|{'|'.join(KEYWORDS)})\b")
 _OPERATORS = BINARY | {"DOT", "LSQB", "LPAR"}
@@ -123,20 +124,20 @@ def _parse_in_pieces(text: str, name: str) -> list[Tree[Token]]:
         try:
             parser().parse(piece)
         except UnexpectedInput as error:
-            found = _explain(error, name, piece, lines[end] if end < len(lines) else None)
+            found = _explain(error, name, piece)
             span = replace(found.span, line=found.span.line + blank)
             report.add(found.code, found.message, span, found.label, found.help)
     if not report.found:  # pieces parse alone but not together: two declarations on one line
         try:
             return [parser().parse(text)]
         except UnexpectedInput as error:
-            found = _explain(error, name, text, None)
+            found = _explain(error, name, text)
             report.add(found.code, found.message, found.span, found.label, found.help)
     raise Mistakes(report.found, {name: text})
 
 
-def _explain(error: UnexpectedInput, name: str, text: str, following: str | None) -> Diagnostic:
-    """What is wrong with `text`, counted from its first line; `following`: the line after it."""
+def _explain(error: UnexpectedInput, name: str, text: str) -> Diagnostic:
+    """What is wrong with `text`, counted from its first line."""
     if isinstance(error, UnexpectedCharacters):
         character = text[error.pos_in_stream or 0]
         return Diagnostic(
@@ -146,16 +147,11 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
             help=CHARACTERS.get(character, ""),
         )
     assert isinstance(error, UnexpectedToken)
-    spelled = _misspelt(error, name, text)
+    spelled = _decimal_comma(error, name, text) or _misspelt(error, name, text)
     if spelled is not None:
         return spelled
     if _at_end(error) and _unclosed(text):
-        span = _span(error, name, text)
-        if following is not None:
-            start = len(following) - len(following.lstrip())
-            end = text.count("\n") + 2
-            span = Span(name, end, start + 1, len(following.split()[0]))
-        return Diagnostic("E104", "this block is not closed", span, help="add the missing `}`")
+        return _open_block(name, text)
     span = _span(error, name, text)
     accepts = error.accepts or set()
     if {"COMMA", "RBRACE"} <= accepts and error.token.type in {"NAME", "WEIGHTS", "WHERE"}:
@@ -171,6 +167,11 @@ def _explain(error: UnexpectedInput, name: str, text: str, following: str | None
     mistake = _known_mistake(error)
     reserved = str(error.token).isidentifier() and "NAME" in accepts
     if reserved and {"RBRACE", "WEIGHTS"} <= accepts and error.token in KEYWORDS:
+        head = _open_head(text[: error.token.start_pos])
+        key = KEYS_MEANT.get((head.split(" ")[0], str(error.token)))
+        if key is not None:
+            message = f"a block has no key `{error.token}`"
+            return Diagnostic("E201", message, span, help=f"did you mean `{key}`?")
         return Diagnostic(
             "E100",
             f"a `{error.token}` cannot stand inside a block",
@@ -249,6 +250,19 @@ def _misspelt(error: UnexpectedToken, name: str, text: str) -> Diagnostic | None
     return None
 
 
+def _decimal_comma(error: UnexpectedToken, name: str, text: str) -> Diagnostic | None:
+    """`5,5` where a comma cannot stand between two numbers."""
+    at = len(text) if _at_end(error) else error.token.start_pos or 0
+    for found in re.finditer(r"(?<![\w.,])[0-9]+,[0-9]+(?![.,])", text[: at + DIGITS]):
+        if found.start() <= at <= found.end():
+            start, whole = found.start(), found[0].replace(",", ".")
+            line = text.count("\n", 0, start)
+            span = Span(name, line + 1, start - (text.rfind("\n", 0, start) + 1) + 1, len(found[0]))
+            message = f"`{shown(found[0])}` is no number: decimals take a point"
+            return Diagnostic("E101", message, span, help=f"write `{shown(whole)}`")
+    return None
+
+
 def _open_bracket(error: UnexpectedToken, name: str, text: str) -> Diagnostic | None:
     """A `(` or `[` left open, seen where a brace, a field or the end comes."""
     at = len(text) if _at_end(error) else error.token.start_pos or 0
@@ -286,14 +300,45 @@ def _after_equals(error: UnexpectedToken, name: str, text: str) -> Span:
 
 def _declaration_help(error: UnexpectedToken, text: str, otherwise: str) -> str:
     word = str(error.token)
+    known = same(word, KEYWORDS)
+    if known is not None:
+        return f"did you mean `{known}`?"
     if re.match(r"[ \t]*=", text[(error.token.end_pos or 0) :]):
         return f"a parameter is written: param {shown(word)} = ..."
     return did_you_mean(word.lower(), (*KEYWORDS, "etace"), otherwise)
 
 
 def _unclosed(text: str) -> bool:
-    code = "\n".join(re.sub(r'"[^"\n]*"', "", line).split("#", 1)[0] for line in text.split("\n"))
-    return code.count("{") > code.count("}")
+    return bool(_open_braces(text))
+
+
+def _open_braces(text: str) -> list[int]:
+    """Where the `{` stand that have no `}`."""
+    out: list[int] = []
+    for found in re.finditer(r'"[^"\n]*"|#[^\n]*|[{}]', text):
+        if found[0] == "{":
+            out.append(found.start())
+        elif found[0] == "}" and out:
+            out.pop()
+    return out
+
+
+def _open_head(text: str) -> str:
+    """`radial R`: the first words of the last block that is open."""
+    start = _open_braces(text)[-1]
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    return re.split(r"[\[{]", line)[0].strip()
+
+
+def _open_block(name: str, text: str) -> Diagnostic:
+    """A block without an end, told by its first words."""
+    start = _open_braces(text)[-1]
+    begin = text.rfind("\n", 0, start) + 1
+    head = _open_head(text)
+    column = start - begin + 1
+    span = Span(name, text.count("\n", 0, start) + 1, column)
+    what = f"the block `{shown(head)}`" if head else "this block"
+    return Diagnostic("E104", f"{what} is not closed", span, help="add the missing `}`")
 
 
 def _span(error: UnexpectedToken, name: str, text: str) -> Span:
@@ -311,6 +356,8 @@ def _at_end(error: UnexpectedToken) -> bool:
 
 def _expected(error: UnexpectedToken) -> str:
     accepts = error.accepts or error.expected
+    if set(accepts) == {"INT", "NAME"}:  # in place of an element a number is understood, not meant
+        accepts = {"NAME"}
     operators = _OPERATORS if set(accepts) & (BINARY - {"COMPARE"}) else set()
     words = sorted(
         {"an operator" if name in operators else _spelling(name) for name in accepts}
