@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from etacec.diagnostics import did_you_mean, shown
+from etacec.formula.work import Spent, Work
 from etacec.model.entries import (
     MAX_L,
     MAX_ORDER,
     Entries,
     word,
 )
-from etacec.model.products import conjuncts, products
+from etacec.model.products import MOST, conjuncts, products, too_many
 from etacec.model.spec import Angular, Basis, Radial
 from etacec.model.values import Amount, Fault, Scope, Value, integer
 from etacec.syntax import ast
@@ -25,8 +26,12 @@ def basis(
     entries: Entries,
     radials: Mapping[str, Radial],
     angulars: Mapping[str, Angular],
+    work: Work,
 ) -> Basis:
-    """Candidates of the basis; radials and angulars by the names this file uses."""
+    """Candidates of the basis; radials and angulars by the names this file uses.
+
+    work: of the whole file, for its products.
+    """
     field = entries.field("factors")
     assert field
     r, a = _factors(field.value, radials, angulars)
@@ -49,7 +54,12 @@ def basis(
                 )
         blocks = _listed(only.value, names, values, scope)
     else:
-        blocks = _enumerated(entries, names, values, ls, L, scope, block)
+        blocks = _enumerated(entries, names, values, ls, L, scope, block, work)
+    if len(blocks) > MOST:
+        raise Fault(
+            "E402", f"`{name}` has {len(blocks)} products: at most {MOST} are possible", block.span,
+            help="lower its order, or bound a sum more tightly: `where sum(n + 1.5 * l) <= 10`",
+        )  # fmt: skip
     if not blocks:
         if entries.wheres:
             raise Fault("E401", "this condition leaves nothing", entries.wheres[0].span)
@@ -154,6 +164,7 @@ def _enumerated(
     L: tuple[int, ...],
     scope: Scope,
     block: ast.Block,
+    work: Work,
 ) -> list[tuple[int, ...]]:
     field = entries.field("order")
     if field is None:
@@ -179,7 +190,10 @@ def _enumerated(
         for w in entries.wheres:
             _refuse_bare_indices(w.condition, names, hint)
         span = entries.wheres[0].span if entries.wheres else block.span
-        out += products(factors, ls, order, L, conditions, here, span)
+        try:
+            out += products(factors, ls, order, L, conditions, here, span, work)
+        except Spent:
+            raise too_many(order, span) from None
     return out
 
 

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from etacec.diagnostics import Span
+from etacec.formula.work import Work
 from etacec.model.values import Fault, Real, Scope, Value, holds, number, truth
 from etacec.syntax import ast
 
-LIMIT = 3_000_000  # products looked at, per order
+MOST = 100_000  # products of all bases of a file
+STEPS = 8_000_000  # for looking at products, of a file
+_ONE = 8  # steps for a product, and for each operation of a condition on each of its factors
+_OPERATION = 2
+_LONGEST = 300  # sums of costs that are told apart in counting
+_FEW = 20_000  # products that are looked at without counting them first
 
 
 @dataclass(frozen=True)
@@ -39,42 +47,78 @@ def products(
     conditions: Sequence[ast.Expr],
     scope: Scope,
     span: Span,
+    work: Work,
 ) -> list[tuple[int, ...]]:
     """Ascending index tuples of length `order`, lexicographic. ls: l of each factor.
 
     Kept if the conditions hold and the ls can couple to one of `L` at all (parity, triangle).
+    work: of the file, for all products that are looked at.
     """
     budgets: list[Budget] = []
     others: list[ast.Expr] = []
+    each = _ONE
     for condition in conditions:
+        each += _OPERATION * ast.operations(condition) * order
+        work.spend(_OPERATION * ast.operations(condition) * len(factors))
         budget = _budget(condition, factors, scope)
         if budget is None:
             others.append(condition)
         else:
             budgets.append(budget)
-    if not budgets and math.comb(len(factors) + order - 1, order) > LIMIT:
-        raise _too_many(order, span)
+    if len(budgets) > 1:  # the tightest leads the search
+        budgets.sort(key=lambda b: _count(b, order) or math.inf)
+    several: int | None = math.comb(len(factors) + order - 1, order)
+    if budgets and several > _FEW:
+        several = _count(budgets[0], order)
+    if several is not None and several * _ONE > work.limit - work.spent:
+        raise too_many(order, span, several)
     out = []
-    seen = 0
-    for block in _search(len(factors), order, budgets):
-        seen += 1
-        if seen > LIMIT:
-            raise _too_many(order, span)
+    for block in _search(len(factors), order, budgets, work):
+        work.spend(_ONE)
         if not couples([ls[f] for f in block], L):
             continue
-        inside = Scope(scope.names, scope.bond, tuple(factors[f] for f in block), scope.hint)
-        if all(truth(c, inside) for c in others):
-            out.append(block)
+        if others:
+            work.spend(each)
+            inside = Scope(scope.names, scope.bond, tuple(factors[f] for f in block), scope.hint)
+            if not all(truth(c, inside) for c in others):
+                continue
+        out.append(block)
     return sorted(out)
 
 
-def _too_many(order: int, span: Span) -> Fault:
+def too_many(order: int, span: Span, several: int | None = None) -> Fault:
+    """several: how many there are, if that is known."""
+    number = "too many" if several is None else f"about {float(f'{several:.2g}'):.0f}"
     return Fault(
         "E402",
-        f"more than {LIMIT} products of order {order} would have to be looked at",
+        f"{number} products of order {order} would have to be looked at",
         span,
         help="bound them by a sum: for example `where sum(n + 1.5 * l) <= 10`",
     )
+
+
+def _count(budget: Budget, order: int) -> int | None:
+    """How many multisets of `order` factors a budget allows; None where that cannot be counted by steps.
+
+    Factors of equal cost are taken together: of m of them, k can be chosen in (m + k - 1 over k) ways.
+    """
+    costs = [c for c in budget.costs if isinstance(c, Fraction)]
+    if len(costs) < len(budget.costs) or not isinstance(budget.bound, Fraction):
+        return None
+    unit = math.lcm(*(c.denominator for c in costs), budget.bound.denominator)
+    top = int(budget.bound * unit) - (budget.strict and (budget.bound * unit).denominator == 1)
+    if top > _LONGEST:
+        return None
+    equal = Counter(int(c * unit) for c in costs)
+    ways = {(0, 0): 1}  # (factors chosen, what they cost) -> in how many ways
+    for cost, m in sorted(equal.items()):
+        for (chosen, spent), several in list(ways.items()):
+            for k in range(1, order - chosen + 1):
+                if spent + k * cost > top:
+                    break
+                key = (chosen + k, spent + k * cost)
+                ways[key] = ways.get(key, 0) + several * math.comb(m + k - 1, k)
+    return sum(n for (chosen, _), n in ways.items() if chosen == order)
 
 
 def couples(ls: Sequence[int], L: Sequence[int]) -> bool:
@@ -125,7 +169,7 @@ def _budget(
     return Budget(tuple(t.value for t in terms), limit, strict=operator == "<")
 
 
-def _search(n: int, order: int, budgets: Sequence[Budget]) -> Iterator[tuple[int, ...]]:
+def _search(n: int, order: int, budgets: Sequence[Budget], work: Work) -> Iterator[tuple[int, ...]]:
     """Multisets of `order` of the factors 0..n-1 within every budget, each as an ascending tuple."""
     if not budgets:
         yield from itertools.combinations_with_replacement(range(n), order)
@@ -136,6 +180,7 @@ def _search(n: int, order: int, budgets: Sequence[Budget]) -> Iterator[tuple[int
     def grow(chosen: tuple[int, ...], start: int, spent: Real) -> Iterator[tuple[int, ...]]:
         left = order - len(chosen)
         if not left:
+            work.spend(_ONE)
             if all(b.allows(sum(b.costs[f] for f in chosen)) for b in rest):
                 yield tuple(sorted(chosen))
             return

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
+from etacec.formula.work import Work
 from etacec.model import bases, embeddings, potentials
 from etacec.model.bonds import bonds
 from etacec.model.check import check
@@ -15,6 +16,7 @@ from etacec.model.elements import SYMBOLS, other_name
 from etacec.model.entries import Entries
 from etacec.model.files import Files
 from etacec.model.load import Unit, load
+from etacec.model.products import STEPS
 from etacec.model.spec import Angular, Basis, BondLengths, Model, Potential, Radial, Spec
 from etacec.model.values import Amount, Broken, Fault, Scope, evaluate
 from etacec.model.zbl import zbl
@@ -48,7 +50,7 @@ def resolve(
         _params(unit, species, report)
     lengths = bonds(root, species, report)
     found = _Names()
-    _declare(root, found, species, lengths, report)
+    _declare(root, found, species, lengths, Work(STEPS), report)
     models = _models(root, found, report)
     spec = Spec(
         file.name.rsplit("/", 1)[-1].removesuffix(".etace"),
@@ -179,6 +181,7 @@ def _declare(
     names: _Names,
     species: tuple[str, ...],
     lengths: tuple[BondLengths, ...],
+    work: Work,
     report: Report,
 ) -> None:
     scope = Scope(unit.params)
@@ -187,10 +190,10 @@ def _declare(
     for kind in ("radial", "angular", "basis", "pair", "readout", "onebody", "zbl"):
         for block in declared:
             if block.kind == kind:
-                _one(block, unit, names, scope, species, lengths, report)
+                _one(block, unit, names, scope, species, lengths, work, report)
     for alias, child in unit.children.items():
         names.children[alias] = _Names()
-        _declare(child, names.children[alias], species, lengths, report)
+        _declare(child, names.children[alias], species, lengths, work, report)
 
 
 def _one(
@@ -200,6 +203,7 @@ def _one(
     scope: Scope,
     species: tuple[str, ...],
     lengths: tuple[BondLengths, ...],
+    work: Work,
     report: Report,
 ) -> None:
     full, local = f"{unit.prefix}{block.name}", block.name
@@ -222,7 +226,7 @@ def _one(
         elif block.kind == "basis":
             if not _needs_broken(entries.field("factors"), names):
                 names.bases[local] = bases.basis(
-                    block, full, scope, entries, names.radials, names.angulars
+                    block, full, scope, entries, names.radials, names.angulars, work
                 )
         else:
             found: Mapping[str, Basis | Radial] = (

@@ -251,6 +251,16 @@ class File:
     doc: str = ""
 
 
+def operations(node: object) -> int:
+    """How many nodes there are in an expression."""
+    out = 1
+    for value in vars(node).values():
+        for part in value if isinstance(value, tuple) else (value,):
+            if hasattr(part, "span"):
+                out += operations(part)
+    return out
+
+
 def names_read(node: object) -> set[str]:
     """Names that expressions below a node read: not those that it declares, nor elements."""
     if isinstance(node, Name):
