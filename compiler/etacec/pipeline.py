@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,8 @@ from etacec.codegen.context import Header
 from etacec.codegen.module import generate
 from etacec.codegen.native import program as native
 from etacec.codegen.native import rows
-from etacec.coupling import GAUGE_VERSION
+from etacec.coupling import GAUGE_VERSION, TooHeavy
+from etacec.coupling.cost import STEPS
 from etacec.diagnostics import Diagnostic, Mistakes
 from etacec.ir.graph import ModelGraph
 from etacec.ir.lower import lower
@@ -94,11 +95,13 @@ def compile_text(
     overrides: Mapping[str, str] | None = None,
     dtype: DType = "float64",
     cache: Path | None = None,
+    at: Callable[[str], None] = lambda stage: None,
 ) -> Compilation:
     """Compile the text of an `.etace` file; raises `Mistakes` with everything that is wrong.
 
     name: display name, for messages and the module's header; files: where `use` and `load` look.
-    cache: folder for coupling coefficients, or None. Raises RequestError: another dtype.
+    cache: folder for coupling coefficients, or None. at: told of each stage that begins.
+    Raises RequestError: another dtype.
     """
     dtypes.known(dtype)
     files = files if files is not None else Files()
@@ -106,15 +109,20 @@ def compile_text(
     text = normal(text)
     sources = {name: text}
     try:
+        at("reading")
         file = parse(text, name)
+        at("products and formulas")
         spec, found = resolve(file, files, overrides)
+        at("smoothness")
         contacts, more = smoothness(spec)
         errors = [d for d in more if d.severity == "error"]
         if errors:
             raise Mistakes([*found, *more])
+        at("couplings")
+        stages = _passes(spec, cache)
     except Mistakes as mistakes:
         raise Mistakes(mistakes.diagnostics, {**sources, **files.texts}) from None
-    stages = passes.run(lower(spec), cache)
+    at("module")
     digest = spec_digest({**sources, **files.texts}, files.arrays, overrides, dtype)
     header = Header(
         source=name.rsplit("/", 1)[-1],
@@ -148,13 +156,30 @@ def compile_file(
     overrides: Mapping[str, str] | None = None,
     dtype: DType = "float64",
     cache: Path | None = None,
+    at: Callable[[str], None] = lambda stage: None,
 ) -> Compilation:
     """Compile a file. Raises OSError or UnicodeDecodeError if it cannot be read, else as above."""
     path = Path(path)
     text = path.read_text(encoding="utf8")
     return compile_text(
-        text, path.name, files=Files(path.parent), overrides=overrides, dtype=dtype, cache=cache
+        text,
+        path.name,
+        files=Files(path.parent),
+        overrides=overrides,
+        dtype=dtype,
+        cache=cache,
+        at=at,
     )
+
+
+def _passes(spec: Spec, cache: Path | None) -> list[tuple[str, ModelGraph]]:
+    try:
+        return passes.run(lower(spec), cache)
+    except TooHeavy as heavy:
+        largest = max(spec.bases, key=lambda b: max(map(len, b.blocks)))
+        message = f"the couplings of `{largest.name}` would take about {heavy.steps / 1e6:.0f} s"
+        help = f"more than {STEPS / 1e6:.0f} s are not possible: lower its order or its l"
+        raise Mistakes([Diagnostic("E402", message, largest.span, help=help)]) from None
 
 
 def _arrays(spec: Spec, files: Files) -> dict[str, np.ndarray]:

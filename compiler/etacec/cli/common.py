@@ -120,6 +120,7 @@ def compiled(
     path: Path, define: list[str] | None, dtype: str = "float64", *, as_json: bool = False
 ) -> Compilation:
     """The compilation; prints what was found and exits with 1 if there are errors."""
+    from etacec.cli.waiting import waiting
     from etacec.coupling import cache_folder
     from etacec.diagnostics import Mistakes
     from etacec.pipeline import compile_file
@@ -127,7 +128,8 @@ def compiled(
     given = overrides(define)
     kind = dtype_of(dtype)
     try:
-        done = compile_file(path, overrides=given, dtype=kind, cache=cache_folder())
+        with waiting(f"compiling {path.name}") as at:
+            done = compile_file(path, overrides=given, dtype=kind, cache=cache_folder(), at=at)
     except OSError as error:
         fail(f"{path}: {(error.strerror or 'cannot be read').lower()}", 2)
     except UnicodeDecodeError:

@@ -36,6 +36,7 @@ Source: reference.md 5, 7.2, 7.4-7.6; the ladder route is the one of arXiv 2604.
 """
 
 from etacec.coupling.cache import cache_folder, couple_all
+from etacec.coupling.cost import TooHeavy, bound
 from etacec.coupling.couple import couple
 from etacec.coupling.multiplicity import multiplicity
 from etacec.coupling.pattern import GAUGE_VERSION, Coupling, CouplingError, Pattern
@@ -47,6 +48,8 @@ __all__ = [
     "CouplingError",
     "Pattern",
     "Surd",
+    "TooHeavy",
+    "bound",
     "cache_folder",
     "couple",
     "couple_all",

@@ -13,14 +13,24 @@ def multiplicity(pattern: Pattern) -> int:
     """
     if (sum(pattern.ls) + pattern.L) % 2:
         return 0
+    at = _counts(pattern)
+    return at[0] - at[1]
+
+
+def states(pattern: Pattern) -> int:
+    """How many classes have sum(m) = L: the terms of a highest weight."""
+    return _counts(pattern)[0]
+
+
+@lru_cache(maxsize=4096)
+def _counts(pattern: Pattern) -> tuple[int, int]:
+    """Classes with sum(m) = L, and with sum(m) = L + 1."""
     weights = [1]  # weights[i]: number of classes with sum(m) = i - sum(l)
     for l, count in pattern.groups:
         weights = _product(weights, group_weights(l, count))
-    middle = len(weights) // 2
-    at = [
-        weights[i] if i < len(weights) else 0 for i in (middle + pattern.L, middle + pattern.L + 1)
-    ]
-    return at[0] - at[1]
+    middle = len(weights) // 2 + pattern.L
+    first, second = (weights[i] if i < len(weights) else 0 for i in (middle, middle + 1))
+    return first, second
 
 
 @lru_cache(maxsize=1024)

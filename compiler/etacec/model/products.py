@@ -66,9 +66,11 @@ def products(
         else:
             budgets.append(budget)
     if len(budgets) > 1:  # the tightest leads the search
-        budgets.sort(key=lambda b: _count(b, order) or math.inf)
-    several: int | None = math.comb(len(factors) + order - 1, order)
-    if budgets and several > _FEW:
+        counts = {b: _count(b, order) for b in budgets}
+        budgets.sort(key=lambda b: math.inf if (n := counts[b]) is None else n)
+    all_of_them = math.comb(len(factors) + order - 1, order)
+    several: int | None = all_of_them
+    if budgets and all_of_them > _FEW:
         several = _count(budgets[0], order)
     if several is not None and several * _ONE > work.limit - work.spent:
         raise too_many(order, span, several)
