@@ -40,7 +40,7 @@ def test_every_requirement_has_a_lower_bound_that_ci_installs():
 def test_an_extra_and_the_test_tools_agree_on_bounds(name):
     for line in PROJECT["optional-dependencies"][name]:
         own = Requirement(line)
-        again = [r for r in map(Requirement, PROJECT["optional-dependencies"]["test"])]
+        again = list(map(Requirement, PROJECT["optional-dependencies"]["test"]))
         assert all(r.specifier == own.specifier for r in again if r.name == own.name)
 
 
