@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import AnyPath, Define, ModelOption, dtype_of, exit_code, fail, overrides
+from etacec.cli.common import (
+    AnyPath,
+    Define,
+    ModelOption,
+    console,
+    dtype_of,
+    exit_code,
+    fail,
+    overrides,
+)
 
 BACKENDS = ("jax", "native")
 TITLES = {
@@ -153,7 +162,6 @@ def _draw(loaded: Any, rng: Any) -> bool:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     def say(text: str) -> None:
@@ -182,7 +190,7 @@ def _print(found: dict[str, Any]) -> None:
         "forces differ by",
         *(f"{b['disagreement']['forces']:.0e}" if k else "-" for k, b in enumerate(backends.values())),
     )  # fmt: skip
-    Console().print(table, highlight=False)
+    console().print(table, highlight=False)
     for b in backends.values():
         if b["shares"]:
             shares = ", ".join(f"{name} {100 * x:.0f} %" for name, x in b["shares"].items())

@@ -158,11 +158,14 @@ def report(diagnostics: Any, sources: Any, as_json: bool = False) -> None:
 
 
 def console() -> Console:
-    """Where tables go: as wide as the terminal, or as they need where there is none to read them."""
+    """Where tables go: as wide as the terminal, or as they need where there is none to read them.
+
+    Names of files and config types are no markup, and no names of pictures.
+    """
     from rich.console import Console
 
-    found = Console()
-    return found if found.is_terminal else Console(width=ENDLESS)
+    found = Console(markup=False, emoji=False)
+    return found if found.is_terminal else Console(width=ENDLESS, markup=False, emoji=False)
 
 
 @contextmanager

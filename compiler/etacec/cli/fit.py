@@ -315,7 +315,7 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     columns = (
         TextColumn("{task.description}"), BarColumn(),
         TextColumn("{task.completed}/{task.total} atoms, {task.fields[rate]} atoms/s, left"),
@@ -333,7 +333,7 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
             rate = f"{(done - start[1]) / took:.0f}" if took > 0.1 else "-"
             p.update(tasks[0], completed=done, rate=rate)
 
-        yield bar, lambda text: console.print(text, markup=False)
+        yield bar, console.print
 
 
 def _default_spec(path: Path, elements: str, train: Any, size: str, e0: str) -> str:

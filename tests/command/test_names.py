@@ -1,0 +1,43 @@
+"""Names of files and config types are printed as they are: no markup, no pictures."""
+
+from pathlib import Path
+
+import pytest
+from etacec.cli import app
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "examples/si_o.safetensors"
+ODD = "a[red]b[i]:smile:[x]"
+
+
+@pytest.fixture
+def odd(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = (ROOT / "examples/data/SiO2_EDI_test.xyz").read_text().splitlines(keepends=True)[:34]
+    text = "".join(lines).replace("config_type=edi", f'config_type="{ODD}"')
+    Path(f"{ODD}.xyz").write_text(text)
+    return f"{ODD}.xyz"
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["run", MODEL, "FILE"], [f"{ODD}.xyz:0", f"{ODD}.xyz:1"]),
+        (["eval", MODEL, "FILE"], [ODD]),
+        (["data", "FILE"], [f"{ODD}.xyz", ODD]),
+    ],
+    ids=["run", "eval", "data"],
+)
+def test_names_are_no_markup(odd, words, lines):
+    done = CliRunner().invoke(app, [odd if w == "FILE" else str(w) for w in words])
+    assert done.exit_code == 0, done.output
+    for line in lines:
+        assert line in done.output
+
+
+@pytest.mark.parametrize("words", [["[/x]"], ["fit", "--committee", "[/x]"], ["run", "[/x]", "a"]])
+def test_a_wrong_word_is_no_markup(words):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit)
