@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from numbers import Integral
 from typing import TypeVar
 
-import jax
-
+from etace import devices
+from etace.errors import RequestError
 from etace.inference.evaluator import Evaluator, available_cores
 from etace.inference.form import Inference
 from etace.native import Program, RowProgram, toolchain
@@ -20,6 +21,22 @@ from etace.potential import Potential
 
 T = TypeVar("T")
 BACKENDS = ("jax", "native", "auto")
+
+
+def check_settings(
+    backend: str = "auto", cores: int | None = None, splines: int | None = None
+) -> None:
+    """Raises RequestError: a backend there is not, or numbers of cores or knots that cannot be."""
+    if backend not in BACKENDS:
+        raise RequestError(f"the backend is one of {', '.join(BACKENDS)}, not `{backend}`")
+    if cores is not None and not _at_least(cores, 1):
+        raise RequestError(f"at least one core is needed, found cores = {cores}")
+    if splines is not None and not _at_least(splines, 2):
+        raise RequestError(f"splines need at least 2 knots, found {splines}")
+
+
+def _at_least(value: object, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def choose_evaluator(
@@ -99,7 +116,7 @@ def _compilable(kernel: Callable[[], T] | None) -> tuple[T, Toolchain]:
     """(program, compiler), or BuildError: why there cannot be both."""
     if kernel is None:
         raise BuildError("this model was not made by the compiler")
-    if jax.default_backend() != "cpu":
+    if devices.accelerator():
         raise BuildError("there is an accelerator")
     found = toolchain.find()
     if found is None:

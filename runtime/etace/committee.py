@@ -11,7 +11,8 @@ import numpy as np
 class CommitteeResult:
     """The mean model's results, and those of M members about it.
 
-    energy: eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3], eV: of the mean
+    energy: eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3], eV; virials: [N, 6], eV, of the
+    atoms' energies, in Voigt order: of the mean
     member_energies: [M], eV; member_forces: [M, N, 3], eV/Å, or None where not asked for
     """
 
@@ -19,6 +20,7 @@ class CommitteeResult:
     energies: np.ndarray
     forces: np.ndarray
     virial: np.ndarray
+    virials: np.ndarray
     member_energies: np.ndarray
     member_forces: np.ndarray | None
 

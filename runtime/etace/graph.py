@@ -244,11 +244,11 @@ class AtomGraph:
 
     def with_positions(self, positions: Array) -> "AtomGraph":
         """The same graph with other positions. positions: [N, 3], Å, padding included"""
-        return dataclasses.replace(self, positions=_same_shape(positions, self.positions))
+        return dataclasses.replace(self, positions=same_shape(positions, self.positions))
 
     def with_cell(self, cell: Array) -> "AtomGraph":
         """The same graph with another cell. cell: like the old one, Å"""
-        return dataclasses.replace(self, cell=_same_shape(cell, self.cell))
+        return dataclasses.replace(self, cell=same_shape(cell, self.cell))
 
     def strained(self, strain: Array) -> "AtomGraph":
         """All positions and cell vectors r replaced by (1 + strain) r.
@@ -310,11 +310,13 @@ def _rows(a: jax.Array, index: Array) -> jax.Array:
     return a.at[jnp.asarray(index)].get(mode="promise_in_bounds")
 
 
-def _same_shape(new: Array, old: Array) -> Array:
-    if tuple(new.shape) != tuple(old.shape):
+def same_shape(new: Array, old: Array) -> Array:
+    """The new array. Raises StructureError: its shape is not that of the old one."""
+    found, needed = np.shape(new), np.shape(old)
+    if found != needed:
         raise StructureError(
-            f"the graph needs an array of shape {list(old.shape)} (padding included), "
-            f"found {list(new.shape)}"
+            f"the graph needs an array of shape {list(needed)} (padding included), "
+            f"found {list(found)}"
         )
     return new
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import types
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from etace.backend import BACKENDS
+from etace.backend import check_settings
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.io import schema
 from etace.io.model_file import read_model
-from etace.model import Model
+from etace.model import File, Model
 from etace.potential import Potential
 
 
@@ -43,25 +44,20 @@ def load(
     Raises EtaceError for whatever is wrong with the files, in words.
     """
     path = Path(path)
-    if cores is not None and cores < 1:
-        raise RequestError(f"at least one core is needed, found cores = {cores}")
-    if splines is not None and splines < 2:
-        raise RequestError(f"splines need at least 2 knots, found {splines}")
-    if backend not in BACKENDS:
-        raise RequestError(f"the backend is one of {', '.join(BACKENDS)}, not `{backend}`")
+    check_settings(backend, cores, splines)
     if path.suffix == ".safetensors":
         if overrides:
             raise RequestError("a model file is complete: its params cannot be overridden")
         tensors, metadata = read_model(path)
         loaded = from_tensors(tensors, metadata, str(path), dtype)
+        if loaded.potential.dtype == metadata["dtype"]:
+            loaded.file = File(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     else:
         loaded = _from_spec(path, model, seed, overrides, dtype)
     if model is not None and loaded.name != model:
         raise RequestError(f"{path.name} holds the model `{loaded.name}`, not `{model}`")
     if params is not None:
         loaded.params = _other_params(Path(params), loaded)
-        loaded.card = None
-        loaded.set_committee(None)
     loaded.cores, loaded.splines, loaded.backend = cores, splines, backend
     return loaded
 

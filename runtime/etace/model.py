@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from etace import extrapolation
-from etace.backend import choose_call, choose_evaluator, choose_rows
+from etace.arrays import frozen, held, reals, unchanged
+from etace.backend import check_settings, choose_call, choose_evaluator, choose_rows
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.errors import EtaceError, ParameterError, RequestError
@@ -31,34 +35,70 @@ from etace.native.ffi import Call
 from etace.native.graph import NativeGraph
 from etace.native.listing import lister
 from etace.native.rows import RowKernel
+from etace.pickling import copied, reduced
 from etace.potential import FixedPart, Potential
 from etace.precision import host_precision
+from etace.prepared import PreparedAtoms, made_by
 from etace.rows import HostRows, Rows
-from etace.structure import Paired, paired
+from etace.structure import Paired, paired_atoms
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from etace.calculator import Calculator
 
 
 class Result(NamedTuple):
-    """energy: eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3], eV. numpy, no padding."""
+    """What a model says of one structure of N atoms: numpy arrays, no padding.
+
+    energy: eV
+    energies: [N], eV, of the atoms; they add up to the energy
+    forces: [N, 3], eV/Å
+    virial: [3, 3], eV, -dE/dstrain; the stress is -virial / volume
+    virials: [N, 6], eV, of each atom's energy, as xx, yy, zz, yz, xz, xy; they add up to the virial
+
+        r = model.evaluate(bulk("Si"))
+        r.energy, r.forces.shape             # -15.7, (2, 3)
+    """
 
     energy: float
     energies: np.ndarray
     forces: np.ndarray
     virial: np.ndarray
+    virials: np.ndarray
+
+
+class File(NamedTuple):
+    """A model file. sha256: of its bytes, in hexadecimal"""
+
+    name: str
+    sha256: str
 
 
 class Model:
-    """A potential with parameters and where it came from.
+    """A potential with its parameters: structures in, numpy numbers out. `etace.load` makes one.
 
-    potential: pure functions (`etace.Potential`); params: dict block -> arrays
+        model = etace.load("si_o.safetensors")
+        model.energy(atoms)                      # eV
+        model.evaluate(atoms).forces             # [N, 3], eV/Å
+        atoms.calc = model.calculator()          # for ASE
+
+    Models can be pickled, copied and used in several threads and processes. A process that is forked can go
+    on with a native backend; JAX must not have been in use before.
+
+    potential: the same as pure functions for JAX (`etace.Potential`)
     module: the generated module (its blocks, and all models of the file); source: its text
-    origin: what a model file carries of the spec (texts, overrides, dtype)
-    cores: how many to use; default: all this process may run on
-    splines: knots of splined radials; default: exact radials
+    origin: what a model file carries of the spec (texts, overrides, dtype); read-only
+    arrays: those that the spec takes from files, by name; read-only
+    cores: how many to use, 1 or more; None: all this process may run on
+    splines: knots of splined radials, 2 or more; None: exact radials
     backend: what evaluates it: jax, native (a C kernel, built when it is first needed), or auto (default):
         native where it can be built, else jax; `backend_in_use` says which, `backend_in_jax` the same
         of `fast_graph`. Training and accelerators are always JAX's
-    kernel: makes the native kernel's program; rows: that of its design rows
-    card: what is known of how its parameters were found (`etace.report.card`); set anew, they have none
+    card: what is known of how its parameters were found (`etace.report.card`), or None
+    file: the model file it was read from, or None: there is none, or its parameters have been changed
+
+    cores, splines and backend can be set at any time; RequestError: to what they cannot be.
     """
 
     def __init__(
@@ -76,30 +116,40 @@ class Model:
         kernel: Callable[[], Program] | None = None,
         rows: Callable[[], RowProgram] | None = None,
     ):
-        potential.check(params)
+        """kernel: makes the native kernel's program; rows: that of its design rows"""
         self.potential = potential
-        self.params = {
-            b: {k: np.array(v, potential.dtype) for k, v in a.items()} for b, a in params.items()
-        }
         self.module = module
         self.source = source
-        self.origin = origin
-        self.arrays = arrays
+        self.origin = _read_only(origin)
+        self.arrays = MappingProxyType({name: frozen(a) for name, a in arrays.items()})
         self.cores = cores
         self.splines = splines
-        self.card = card
         self.backend = backend
         self._kernel = kernel
         self._row_program = rows
         self._committee: np.ndarray | None = None
         self._extrapolation: np.ndarray | None = None
         self._member_params: list[Any] = []
+        self._revision = 0
+        self.file: File | None = None
+        self.params = params
+        self.card = card
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("backend", "cores", "splines"):  # what evaluates is chosen anew
+            check_settings(**{name: value})
             for made in ("evaluator", "_chosen_rows", "_chosen", "_call"):
                 self.__dict__.pop(made, None)
         super().__setattr__(name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
+
+    def __copy__(self) -> Model:
+        return copied(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return copied(self)
 
     def __repr__(self) -> str:
         p = self.potential
@@ -110,16 +160,98 @@ class Model:
 
     @property
     def name(self) -> str:
+        """Of the model in its `.etace` file."""
         return self.potential.name
 
     @property
     def species(self) -> tuple[str, ...]:
+        """Chemical symbols, in the order of parameter arrays."""
         return self.potential.species
 
     @property
     def cutoff_radius(self) -> float:
         """The longest cutoff, Å."""
         return self.potential.cutoff_radius
+
+    # ------------------------------------------------------------ parameters
+
+    @property
+    def params(self) -> dict[str, dict[str, np.ndarray]]:
+        """All parameters: block -> name -> array, shapes as in `potential.blocks`. Arrays are read-only.
+
+        Assign new ones, all or some, and everything follows at the next use:
+
+            model.params = potential.init(seed=1)
+            model.params["E0"]["energies"] = [-3.5, -8.0]
+            model.set_params("E0", "energies", [-3.5, -8.0])        # the same
+
+        Values are copied. Card, committee and extrapolation, which are of the old ones, go. Raises
+        ParameterError: blocks, names or shapes that are not the model's, or numbers that are not finite.
+        """
+        self._notice()
+        return self._shown
+
+    @params.setter
+    def params(self, values: Mapping[str, Mapping[str, ArrayLike]]) -> None:
+        self._params = self._checked(values)
+        self._shown = held(self._params)
+        self._changed()
+
+    def set_params(self, block: str, name: str, values: ArrayLike) -> None:
+        """One array of parameters; see `params`. values: of the shape `potential.blocks[block][name]`"""
+        params = self._current
+        self.params = {**params, block: {**params.get(block, {}), name: values}}
+
+    @property
+    def revision(self) -> int:
+        """Counts the changes of parameters, committee and extrapolation."""
+        self._notice()
+        return self._revision
+
+    @property
+    def _current(self) -> dict[str, dict[str, np.ndarray]]:
+        """The parameters, in dicts that are others once anything has changed."""
+        self._notice()
+        return self._params
+
+    def _notice(self) -> None:
+        """Takes over what was put into the dicts of `params`; what is wrong is taken out again."""
+        if unchanged(self._shown, self._params):
+            return
+        try:
+            made = self._checked(self._shown)
+        except ParameterError:
+            self._show(self._params)
+            raise
+        self._params = made
+        self._show(made)
+        self._changed()
+
+    def _show(self, params: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """In the dicts that are there: who holds them goes on with them."""
+        before = dict(self._shown)
+        self._shown.clear()
+        for block, arrays in params.items():
+            own = before.get(block)
+            self._shown[block] = own if isinstance(own, dict) else {}
+            self._shown[block].clear()
+            self._shown[block].update(arrays)
+
+    def _checked(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
+        self.potential.check(values)
+        return {
+            b: {k: frozen(self._array(f"{b}.{k}", v)) for k, v in a.items()}
+            for b, a in values.items()
+        }
+
+    def _array(self, name: str, value: Any) -> np.ndarray:
+        return reals(value, None, f"the values of `{name}`", dtype=self.potential.dtype)[0]
+
+    def _changed(self) -> None:
+        """What was of other parameters goes."""
+        self.card = self.file = None
+        self._committee, self._member_params, self._extrapolation = None, [], None
+        self._revision += 1
 
     # ------------------------------------------------------------ evaluation
 
@@ -165,77 +297,105 @@ class Model:
         if self._kernel is None:
             raise EtaceError("this model was not made by the compiler: it has no native kernel")
         program, inference = self._kernel(), self.potential.inference
-        found = inference.coefficients(self.params)
+        found = inference.coefficients(self._current)
         return program, program.coefficients(found, inference.pieces)
 
-    def paired(self, atoms: Any, *, skin: float = 0.0) -> Paired:
-        """An `ase.Atoms` with its neighbours within the cutoffs + skin, Å. Raises StructureError."""
+    def paired(self, atoms: Atoms, *, skin: float = 0.0) -> Paired:
+        """A structure with its neighbours within the cutoffs + skin, Å. Raises StructureError, ParameterError."""
         p = self.potential
-        cell = np.asarray(atoms.cell)
-        where = (atoms.positions, atoms.numbers, cell, atoms.pbc)
-        return paired(*where, p.species, p.cutoffs, skin, p.dtype)
+        return paired_atoms(atoms, p.species, p.cutoffs, skin, p.dtype)
 
-    def prepare(self, atoms: Any, *, skin: float = 0.0) -> Any:
-        """What `evaluate_prepared` takes: one structure with its list of neighbours."""
+    def prepare(self, atoms: Atoms, *, skin: float = 0.0) -> PreparedAtoms:
+        """One structure with its list of neighbours: what `evaluate_prepared` takes.
+
+        skin: Å, 0 or more: neighbours are listed to the cutoffs + skin
+
+        It serves this model until its backend, cores or splines are changed. Raises StructureError: a
+        structure that cannot be evaluated; ParameterError: a skin that is none.
+        """
         return self.evaluator.prepare([self.paired(atoms, skin=skin)])
 
-    def evaluate(self, atoms: Any) -> Result:
-        """Energy, energies per atom, forces and virial of one structure."""
+    def evaluate(self, atoms: Atoms) -> Result:
+        """Energy, energies per atom, forces and virial of one structure. Raises StructureError."""
         return self.evaluate_prepared(self.prepare(atoms))
 
-    def evaluate_prepared(self, prepared: Any, positions: Any = None, cell: Any = None) -> Result:
-        """The same with a list of neighbours in hand, at other positions [n, 3] or in another cell, Å.
+    def evaluate_prepared(
+        self,
+        prepared: PreparedAtoms,
+        positions: ArrayLike | None = None,
+        cell: ArrayLike | None = None,
+    ) -> Result:
+        """The same with a list of neighbours in hand, of `prepare`.
 
-        The list must hold: no atom may have moved by more than half its skin.
+            near = model.prepare(atoms, skin=0.5)
+            model.evaluate_prepared(near, atoms.positions + 0.1).energy
+
+        positions: [N, 3], Å, and cell: [3, 3], Å, vectors as rows; None: those of the list
+
+        The list must hold: no atom may have moved by more than half its skin. Raises StructureError: arrays of
+        another shape, or numbers that are not real and finite; RequestError: a list that is of a batch, of
+        another model, or from before the backend was changed.
         """
-        r = self.evaluator(self.params, prepared.moved(positions, cell))
-        return Result(float(r.energy[0]), r.energies, r.forces, r.virial[0])
+        evaluator = self.evaluator
+        near = _one(made_by(evaluator, prepared, PreparedAtoms)).moved(positions, cell)
+        r = evaluator(self._current, near)
+        return Result(float(r.energy[0]), r.energies, r.forces, r.virial[0], r.virials)
 
-    def energy(self, atoms: Any) -> float:
-        """eV."""
+    def energy(self, atoms: Atoms) -> float:
+        """eV. Raises StructureError."""
         return self.evaluate(atoms).energy
 
-    def forces(self, atoms: Any) -> np.ndarray:
-        """[N, 3], eV/Å."""
+    def forces(self, atoms: Atoms) -> np.ndarray:
+        """[N, 3], eV/Å. Raises StructureError."""
         return self.evaluate(atoms).forces
 
-    def virial(self, atoms: Any) -> np.ndarray:
-        """[3, 3], eV: -dE/dstrain; stress = -virial / volume."""
+    def virial(self, atoms: Atoms) -> np.ndarray:
+        """[3, 3], eV: -dE/dstrain; stress = -virial / volume. Raises StructureError."""
         return self.evaluate(atoms).virial
 
     def evaluate_batch(
-        self, structures: Sequence[Any], *, atoms_per_batch: int = 1024
+        self, structures: Sequence[Atoms], *, atoms_per_batch: int = 1024
     ) -> list[Result]:
-        """The same for many structures, several in one call; results in their order."""
+        """As `evaluate`, for many structures, several in one call; results in their order.
+
+        atoms_per_batch: 1 or more; structures are put together up to so many atoms
+        """
         return list(self.evaluate_many(structures, atoms_per_batch=atoms_per_batch))
 
     def evaluate_many(
-        self, structures: Sequence[Any], *, atoms_per_batch: int = 1024
+        self, structures: Sequence[Atoms], *, atoms_per_batch: int = 1024
     ) -> Iterator[Result]:
         """As `evaluate_batch`, one result after the other. A data set of many sizes costs a compilation
         or two: batches are of about one size."""
         for prepared in self._batches(structures, atoms_per_batch):
             yield from self._batch(prepared)
 
-    def _batches(self, structures: Sequence[Any], atoms_per_batch: int) -> Iterator[Any]:
-        groups: list[list[Any]] = [[]]
+    def _batches(
+        self, structures: Sequence[Atoms], atoms_per_batch: int
+    ) -> Iterator[PreparedAtoms]:
+        if hasattr(structures, "positions"):
+            raise RequestError("a list of structures is needed, not one structure")
+        if not atoms_per_batch >= 1:
+            raise RequestError(f"atoms_per_batch must be 1 or more, found {atoms_per_batch}")
+        group: list[Paired] = []
         for atoms in structures:
-            if groups[-1] and sum(map(len, groups[-1])) + len(atoms) > atoms_per_batch:
-                groups.append([])
-            groups[-1].append(atoms)
-        for group in groups:
-            if group:
-                yield self.evaluator.prepare([self.paired(a) for a in group], batch=True)
+            found = self.paired(atoms)
+            if group and sum(map(len, group)) + len(found) > atoms_per_batch:
+                yield self.evaluator.prepare(group, batch=True)
+                group = []
+            group.append(found)
+        if group:
+            yield self.evaluator.prepare(group, batch=True)
 
-    def _batch(self, prepared: Any) -> Iterator[Result]:
-        r = self.evaluator(self.params, prepared)
+    def _batch(self, prepared: PreparedAtoms) -> Iterator[Result]:
+        r = self.evaluator(self._current, prepared)
         start = 0
         for k, n in enumerate(prepared.counts):
-            stop = start + n
+            own = slice(start, start + n)
             yield Result(
-                float(r.energy[k]), r.energies[start:stop], r.forces[start:stop], r.virial[k]
+                float(r.energy[k]), r.energies[own], r.forces[own], r.virial[k], r.virials[own]
             )
-            start = stop
+            start += n
 
     # ------------------------------------------------------------ inside JAX
 
@@ -248,16 +408,21 @@ class Model:
     def _call(self) -> tuple[Call | None, str]:
         return choose_call(self.evaluator, self.backend_in_use, self.backend, self.cores)
 
-    def fast_graph(self, atoms: Any, *, skin: float = 0.0) -> BlockGraph | NativeGraph:
+    def fast_graph(
+        self, atoms: Atoms | Sequence[Atoms], *, skin: float = 0.0
+    ) -> BlockGraph | NativeGraph:
         """The graph with which `potential.energy` and `potential.energy_forces_virial` are fast: for use
         inside JAX programs, by the backend. Atoms are in their order, without padding.
 
-        atoms: an `ase.Atoms`, or a list of them for a batch
+        atoms: a structure, or a list of them for a batch; skin: as of `prepare`
 
-        Raises BuildError: a native kernel was asked for and cannot be called from JAX.
+        Raises BuildError: a native kernel was asked for and cannot be called from JAX; StructureError.
         """
         batch = isinstance(atoms, list | tuple)
-        structures = [self.paired(a, skin=skin) for a in (atoms if batch else [atoms])]
+        each: Any = atoms if batch else [atoms]
+        structures = [self.paired(a, skin=skin) for a in each]
+        if not structures:
+            raise RequestError("a batch needs at least one structure")
         n = len(self.species)
         call = self._call[0]
         if call is not None:
@@ -272,54 +437,65 @@ class Model:
 
     @property
     def committee(self) -> np.ndarray | None:
-        """Linear parameters of the members, [M, P], or None."""
+        """Linear parameters of the members, [M, P], read-only, or None."""
+        self._notice()
         return self._committee
 
-    def set_committee(self, values: Any) -> None:
-        """values: [M, P], copied; None: no committee. The model's own parameters are its mean."""
-        if values is None:
-            self._committee, self._member_params = None, []
-            return
-        values = np.array(values, self.potential.dtype)
-        if values.ndim != 2 or len(values) < 2 or values.shape[1] != self.length_basis:
-            raise ParameterError(
-                f"a committee is [members, {self.length_basis}], 2 members or more, not "
-                f"{list(values.shape)}"
-            )
-        if not np.isfinite(values).all():
-            raise ParameterError("a committee's parameters must be finite numbers")
-        self._committee = values
-        self._member_params = [
-            self.potential.set_linear_parameters(self.params, own) for own in values
-        ]
+    def set_committee(self, values: ArrayLike | None) -> None:
+        """values: [M, P], M of 2 or more, copied; None: no committee. The model's own parameters are its mean.
 
-    def evaluate_committee(self, atoms: Any, *, forces: bool = True) -> CommitteeResult:
-        """Results of the mean and of all members. forces: whether the members' are wanted too"""
+        Raises ParameterError: another shape, or numbers that are not finite.
+        """
+        params, made = self._current, None
+        if values is not None:
+            made, _ = reals(values, None, "a committee's parameters", dtype=self.potential.dtype)
+            if made.ndim != 2 or len(made) < 2 or made.shape[1] != self.length_basis:
+                raise ParameterError(
+                    f"a committee is [members, {self.length_basis}], 2 members or more, not "
+                    f"{list(made.shape)}"
+                )
+        own: Any = () if made is None else made
+        self._member_params = [self.potential.set_linear_parameters(params, m) for m in own]
+        self._committee = None if made is None else frozen(made)
+        self._revision += 1
+
+    def evaluate_committee(self, atoms: Atoms, *, forces: bool = True) -> CommitteeResult:
+        """Results of the mean and of all members. forces: whether the members' are wanted too
+
+        Raises StructureError; RequestError: the model has no committee.
+        """
         return next(self.committee_many([atoms], forces=forces))
 
     def evaluate_committee_prepared(
-        self, prepared: Any, positions: Any = None, *, forces: bool = True
+        self,
+        prepared: PreparedAtoms,
+        positions: ArrayLike | None = None,
+        cell: ArrayLike | None = None,
+        *,
+        forces: bool = True,
     ) -> CommitteeResult:
         """The same with a list of neighbours in hand; see `evaluate_prepared`."""
-        return next(self._of_members(prepared.moved(positions), forces))
+        near = _one(made_by(self.evaluator, prepared, PreparedAtoms)).moved(positions, cell)
+        return next(self._of_members(near, forces))
 
     def committee_many(
-        self, structures: Sequence[Any], *, forces: bool = True, atoms_per_batch: int = 1024
+        self, structures: Sequence[Atoms], *, forces: bool = True, atoms_per_batch: int = 1024
     ) -> Iterator[CommitteeResult]:
         """The same for many structures, several in one call; results in their order."""
         for prepared in self._batches(structures, atoms_per_batch):
             yield from self._of_members(prepared, forces)
 
-    def _of_members(self, prepared: Any, forces: bool) -> Iterator[CommitteeResult]:
+    def _of_members(self, prepared: PreparedAtoms, forces: bool) -> Iterator[CommitteeResult]:
+        params = self._current
         if self._committee is None:
             raise RequestError("this model has no committee: fit it with --committee N")
-        r = self.evaluator(self.params, prepared, Members(self._member_params, forces))
+        r = self.evaluator(params, prepared, Members(self._member_params, forces))
         assert r.member_energy is not None
         start = 0
         for k, n in enumerate(prepared.counts):
             own = slice(start, start + n)
             yield CommitteeResult(
-                float(r.energy[k]), r.energies[own], r.forces[own], r.virial[k],
+                float(r.energy[k]), r.energies[own], r.forces[own], r.virial[k], r.virials[own],
                 r.member_energy[:, k],
                 None if r.member_forces is None else r.member_forces[:, own],
             )  # fmt: skip
@@ -329,33 +505,35 @@ class Model:
 
     @property
     def extrapolation(self) -> np.ndarray | None:
-        """[species, F, F] of `etace.extrapolation`, or None."""
+        """[species, F, F] of `etace.extrapolation`, read-only, or None."""
+        self._notice()
         return self._extrapolation
 
-    def set_extrapolation(self, values: Any) -> None:
-        """values: [species, F, F], copied; None: no grades."""
-        if values is not None:
-            values = np.array(values, self.potential.dtype)
-            species, functions = self.potential.site_columns.shape
-            if values.shape != (species, functions, functions):
-                raise ParameterError(
-                    f"extrapolation needs [{species}, {functions}, {functions}], not "
-                    f"{list(values.shape)}"
-                )
-            if not np.isfinite(values).all():
-                raise ParameterError("the factors of extrapolation grades must be finite numbers")
-        self._extrapolation = values
+    def set_extrapolation(self, values: ArrayLike | None) -> None:
+        """values: [species, F, F], copied; None: no grades.
 
-    def extrapolation_grades(self, structures: Sequence[Any]) -> Iterator[np.ndarray]:
+        Raises ParameterError: another shape, or numbers that are not finite.
+        """
+        self._notice()
+        made = None
+        if values is not None:
+            species, functions = self.potential.site_columns.shape
+            shape = (species, functions, functions)
+            what, needed = "extrapolation's numbers", f"extrapolation needs {list(shape)}"
+            made = frozen(reals(values, shape, what, needed, dtype=self.potential.dtype)[0])
+        self._extrapolation = made
+        self._revision += 1
+
+    def extrapolation_grades(self, structures: Sequence[Atoms]) -> Iterator[np.ndarray]:
         """Of the atoms of each structure: [N]. 1: as far from what is known as the farthest atom that
-        was fitted; see `etace.extrapolation`."""
-        if self._extrapolation is None:
+        was fitted; see `etace.extrapolation`. Raises RequestError: the model has none."""
+        if self.extrapolation is None:
             raise RequestError("this model has no extrapolation grades: `etace fit` makes them")
-        return extrapolation.grades(self, self._extrapolation, structures)
+        return extrapolation.grades(self, self.extrapolation, structures)
 
     # ------------------------------------------------------------ the training form
 
-    def graph(self, atoms: Any, *, skin: float = 0.0) -> AtomGraph:
+    def graph(self, atoms: Atoms, *, skin: float = 0.0) -> AtomGraph:
         """The graph that the functions of `module` and `potential` take. Raises StructureError."""
         p = self.potential
         return AtomGraph.from_atoms(atoms, p.species, p.cutoffs, skin=skin, dtype=p.dtype)
@@ -377,11 +555,13 @@ class Model:
     def _energy_rows(self) -> Any:
         return jax.jit(self.potential.energy_rows)
 
-    def calculator(self, **keywords: Any) -> Any:
+    def calculator(
+        self, *, skin: float = 0.5, uncertainty: str = "energy", extrapolation: bool = False
+    ) -> Calculator:
         """An ASE calculator of this model; keywords as of `etace.Calculator`."""
         from etace.calculator import Calculator
 
-        return Calculator(self, **keywords)
+        return Calculator(self, skin=skin, uncertainty=uncertainty, extrapolation=extrapolation)
 
     # ------------------------------------------------------------ linear parameters
 
@@ -397,28 +577,29 @@ class Model:
 
     def get_linear_parameters(self) -> np.ndarray:
         """[P], a copy, named by `potential.linear_parameters`."""
-        return self.potential.get_linear_parameters(self.params)
+        return self.potential.get_linear_parameters(self._current)
 
-    def set_linear_parameters(self, values: Any) -> None:
-        """values: [P]; copied. Card, committee and extrapolation, which are of the old ones, go."""
-        self.params = self.potential.set_linear_parameters(self.params, values)
-        self.card = None
-        self.set_committee(None)
-        self.set_extrapolation(None)
+    def set_linear_parameters(self, values: ArrayLike) -> None:
+        """values: [P]; copied. Card, committee and extrapolation, which are of the old ones, go.
 
-    def energy_basis(self, atoms: Any) -> np.ndarray:
-        """dE/dc: [P]. Terms without columns (a frozen onebody) are not in it."""
+        Raises ParameterError: another shape, or numbers that are not finite.
+        """
+        self.params = self.potential.set_linear_parameters(self._current, values)
+
+    def energy_basis(self, atoms: Atoms) -> np.ndarray:
+        """dE/dc: [P], eV. Terms without columns (a frozen onebody) are not in it. Raises StructureError."""
         with host_precision(self.potential.dtype):
-            return np.asarray(self._energy_rows(self.params, self.graph(atoms)))
+            return np.asarray(self._energy_rows(self._current, self.graph(atoms)))
 
     def site_basis(self, graph: AtomGraph) -> Any:
         """[N, functions] of `Potential.site_basis`, as JAX arrays in the caller's mode of JAX."""
-        return self._site_basis(self.params, graph)
+        return self._site_basis(self._current, graph)
 
-    def energy_forces_virial_basis(self, atoms: Any) -> HostRows:
-        """Derivatives of energy, forces and virial in the linear parameters."""
+    def energy_forces_virial_basis(self, atoms: Atoms) -> HostRows:
+        """Derivatives of energy, forces and virial in the linear parameters: [P], eV; [N, 3, P], eV/Å;
+        [3, 3, P], eV. Raises StructureError."""
         if self.row_kernel is not None:
-            own = self.row_kernel.rows(self.params, [self.paired(atoms)])
+            own = self.row_kernel.rows(self._current, [self.paired(atoms)])
             return HostRows(own.energy[0], own.forces, own.virial[0])
         with host_precision(self.potential.dtype):
             r = self.design_rows(self.graph(atoms))
@@ -428,15 +609,34 @@ class Model:
 
     def design_rows(self, graph: AtomGraph) -> Rows:
         """The same of a graph, also of a batch, as JAX arrays in the caller's mode of JAX."""
-        rows: Rows = self._rows(self.params, graph)
+        rows: Rows = self._rows(self._current, graph)
         return rows
 
     def rows_and_fixed_part(self, graph: AtomGraph) -> tuple[Rows, FixedPart]:
         """The same with what no linear parameter changes, in one call."""
-        found: tuple[Rows, FixedPart] = self._rows_and_fixed_part(self.params, graph)
+        found: tuple[Rows, FixedPart] = self._rows_and_fixed_part(self._current, graph)
         return found
 
     # ------------------------------------------------------------ files
+
+    def described(self) -> dict[str, str]:
+        """Where its numbers come from: a model file and its hash; or the spec and its hash, with one of the
+        parameters."""
+        self._notice()
+        if self.file is not None:
+            return {"model": self.name, "file": self.file.name, "sha256": self.file.sha256}
+        found = {"model": self.name}
+        if "root" in self.origin:
+            found |= {"spec": self.origin["root"], "sha256": self.origin["spec_sha256"]}
+        return {**found, "parameters_sha256": self._digest()}
+
+    def _digest(self) -> str:
+        made = hashlib.sha256()
+        for block, arrays in sorted(self._params.items()):
+            for name, values in sorted(arrays.items()):
+                made.update(f"{block}/{name} {values.shape} {values.dtype}\n".encode())
+                made.update(values.tobytes())
+        return made.hexdigest()
 
     def save(self, path: str | Path) -> None:
         """Write one `.safetensors` file from which `etace.load` rebuilds this model, and nothing else.
@@ -456,7 +656,7 @@ class Model:
         }
         tensors |= {f"arrays/{name}": np.asarray(a) for name, a in self.arrays.items()}
         metadata = {
-            **self.origin,
+            **_plain(self.origin),
             "model": self.name,
             "species": list(self.species),
             "cutoff": self.cutoff_radius,
@@ -469,3 +669,22 @@ class Model:
         if self.card is not None:
             metadata["card"] = dict(self.card)
         return tensors, metadata
+
+
+def _one(prepared: PreparedAtoms) -> PreparedAtoms:
+    """Raises RequestError: a batch."""
+    if prepared.batch:
+        raise RequestError(f"this list of neighbours is of a batch of {len(prepared.counts)}")
+    return prepared
+
+
+def _read_only(value: Any) -> Any:
+    """Of mappings in mappings, a copy that cannot be changed."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({k: _read_only(v) for k, v in value.items()})
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Its inverse: dicts, as JSON takes them."""
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value

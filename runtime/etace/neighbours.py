@@ -101,10 +101,13 @@ def checked(
     positions: ArrayLike, cell: ArrayLike, pbc: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The arguments of `neighbour_list` as arrays. Raises StructureError."""
-    x = np.asarray(positions, dtype=np.float64)
+    x = _numbers(positions, "positions")
     x = x.reshape(0, 3) if x.size == 0 else x
-    cell = np.asarray(cell, dtype=np.float64)
-    pbc = np.asarray(pbc, dtype=bool)
+    cell = _numbers(cell, "cell vectors")
+    pbc = np.asarray(pbc)
+    if pbc.dtype.kind not in "biu":
+        raise StructureError(f"pbc must be one or three booleans, found {pbc.tolist()}")
+    pbc = pbc.astype(bool)
     if x.ndim != 2 or x.shape[1] != 3:
         raise StructureError(f"positions must have the shape [atoms, 3], found {list(x.shape)}")
     if cell.shape != (3, 3):
@@ -127,6 +130,17 @@ def checked(
             f"{MAX_COORDINATE:g} Å"
         )
     return x, cell, pbc
+
+
+def _numbers(value: ArrayLike, what: str) -> np.ndarray:
+    """Finite or not: what is not periodic needs no cell."""
+    try:
+        found = np.asarray(value)
+    except (ValueError, TypeError):
+        raise StructureError(f"{what} must be an array of numbers") from None
+    if found.size and found.dtype.kind not in "fiub":
+        raise StructureError(f"{what} must be real numbers, found dtype {found.dtype}")
+    return found.astype(np.float64, copy=False)
 
 
 def _search(

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace import derive, rows
+from etace.arrays import reals
 from etace.blocks import in_blocks
 from etace.derive import Results
 from etace.errors import ParameterError
@@ -124,6 +125,12 @@ class Potential:
     inference: Inference
     doc: str = field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        self.cutoffs.setflags(write=False)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Potential is made of functions: pickle its Model")
+
     # ------------------------------------------------------------ parameters
 
     def init(self, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
@@ -133,23 +140,31 @@ class Potential:
 
     def check(self, params: Params) -> None:
         """Raises ParameterError: a block or array is missing, unknown or of another shape."""
-        for block in params:
+        if not isinstance(params, Mapping) or not all(
+            isinstance(arrays, Mapping) for arrays in params.values()
+        ):
+            raise ParameterError("parameters are a dict of blocks, each a dict of arrays")
+        for block, arrays in params.items():
             if block not in self.blocks:
                 raise ParameterError(
                     f"unknown parameter block `{block}`; there is: {_list(self.blocks)}"
                 )
+            for name in arrays:
+                if name not in self.blocks[block]:
+                    raise ParameterError(
+                        f"unknown parameter `{block}.{name}`; there is: {_list(self.blocks[block])}"
+                    )
+        self.check_shapes(params)
+
+    def check_shapes(self, params: Params) -> None:
+        """Raises ParameterError: a block or array that is read is missing or of another shape."""
         for block, arrays in self.blocks.items():
             if block not in params:
                 raise ParameterError(f"parameter block `{block}` is missing")
-            for name in params[block]:
-                if name not in arrays:
-                    raise ParameterError(
-                        f"unknown parameter `{block}.{name}`; there is: {_list(arrays)}"
-                    )
             for name, shape in arrays.items():
                 if name not in params[block]:
                     raise ParameterError(f"parameter `{block}.{name}` is missing")
-                found = tuple(np.shape(params[block][name]))
+                found = _shape(params[block][name])
                 if found != shape:
                     raise ParameterError(
                         f"parameter `{block}.{name}` has shape {found}, not {shape}"
@@ -187,11 +202,10 @@ class Potential:
 
     def set_linear_parameters(self, params: Params, values: Any) -> dict[str, dict[str, Any]]:
         """New params with these linear parameters; values: [P]. The old ones are left as they are."""
-        values = np.asarray(values)
-        if values.shape != (self.length_basis,):
-            raise ParameterError(
-                f"{self.length_basis} linear parameters are needed, not {values.shape}"
-            )
+        n = self.length_basis
+        values, _ = reals(
+            values, (n,), "the values", f"{n} linear parameters are needed", dtype=self.dtype
+        )
         out = {block: dict(arrays) for block, arrays in params.items()}
         start = 0
         for t in self.terms:
@@ -212,7 +226,7 @@ class Potential:
 
     def site_energies(self, params: Params, graph: AtomGraph) -> jax.Array:
         """E_i: [N], eV."""
-        require(self.dtype, params=params, graph=graph)
+        self._require(params, graph)
         return in_blocks(lambda block: self.sites(params, block), graph)
 
     def energy(self, params: Params, graph: AtomGraph | FastGraph) -> jax.Array:
@@ -225,7 +239,7 @@ class Potential:
         """Energy, energies per atom, forces and virial. By a fast form for its graph."""
         if not isinstance(graph, AtomGraph):
             return derivatives.energy_forces_virial(self, params, graph)
-        require(self.dtype, params=params, graph=graph)
+        self._require(params, graph)
         return derive.energy_forces_virial(self.sites, params, graph)
 
     def site_basis(self, params: Params, graph: AtomGraph) -> jax.Array:
@@ -233,7 +247,7 @@ class Potential:
 
         The same functions serve every centre species; `design_rows` resolves them by species.
         """
-        require(self.dtype, params=params, graph=graph)
+        self._require(params, graph)
         parts = [
             t.factor * t.basis(jnp.sum(t.edges(params, graph), axis=1))
             for t in self.terms
@@ -246,7 +260,7 @@ class Potential:
 
     def energy_rows(self, params: Params, graph: AtomGraph) -> jax.Array:
         """dE / d(linear parameters): [P], or [S, P] for a batch."""
-        require(self.dtype, params=params, graph=graph)
+        self._require(params, graph)
         return jnp.concatenate([self._energy_part(t, params, graph) for t in self._open], axis=-1)
 
     def design_rows(self, params: Params, graph: AtomGraph) -> Rows:
@@ -254,7 +268,7 @@ class Potential:
 
         E = fixed + energy @ c with c the linear parameters, and the same for forces and virial.
         """
-        require(self.dtype, params=params, graph=graph)
+        self._require(params, graph)
         sums, first = rows.empty(graph, self.length_basis, self.dtype), 0
         for term in self._open:
             if isinstance(term, Linear):
@@ -266,7 +280,7 @@ class Potential:
 
     def fixed_part(self, params: Params, graph: AtomGraph) -> FixedPart:
         """Energy, forces and virial of the frozen terms."""
-        require(self.dtype, params=params, graph=graph)
+        self._require(params, graph)
         frozen = [t for t in self.terms if not t.learnable]
         alone = [t for t in frozen if isinstance(t, Constant)]
         bound = [t for t in frozen if not isinstance(t, Constant)]
@@ -298,6 +312,10 @@ class Potential:
         parts = [np.full(self.lengths[t.block], isinstance(t, Constant)) for t in open_]
         return np.concatenate(parts) if parts else np.zeros(0, bool)
 
+    def _require(self, params: Params, graph: AtomGraph) -> None:
+        self.check_shapes(params)
+        require(self.dtype, params=params, graph=graph)
+
     @property
     def _open(self) -> list[Linear | Constant]:
         found = [t for t in self.terms if not isinstance(t, Fixed) and t.learnable]
@@ -321,6 +339,14 @@ class Potential:
 
 def _array(term: Linear | Constant | Fixed) -> str:
     return "weights" if isinstance(term, Linear) else "energies"
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """None: of no array."""
+    try:
+        return tuple(np.shape(value))
+    except ValueError:
+        return None
 
 
 def _list(names: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from etace import devices
 from etace.errors import PrecisionError
 
 
@@ -46,5 +47,9 @@ def _check(dtype: str, name: str, array: Any) -> None:
 
 
 def host_precision(dtype: str) -> AbstractContextManager[Any]:
-    """A context in which JAX computes in `dtype`; the user's setting is back after it."""
+    """A context in which JAX computes in `dtype`; the user's setting is back after it.
+
+    Raises RequestError: JAX cannot be used here (`devices.platform`).
+    """
+    devices.platform()
     return jax.enable_x64(True) if dtype == "float64" else nullcontext()

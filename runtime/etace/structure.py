@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from etace.arrays import reals
 from etace.errors import ParameterError, StructureError
-from etace.neighbours import Neighbours, checked, neighbour_list, within
+from etace.neighbours import MAX_COORDINATE, Neighbours, checked, neighbour_list, within
+
+RESOLUTION = 1e-3  # Å
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +63,32 @@ def paired(
     x, cell, pbc = checked(positions, cell, pbc)
     if len(x) != len(z):
         raise StructureError(f"{len(x)} positions, but {len(z)} elements")
-    _check_resolution(x, np.dtype(dtype))
+    check_resolution(x, np.dtype(dtype))
     cell = np.where(np.isfinite(cell), cell, 0.0)  # only a row that is not periodic can be NaN
     return Paired(x, cell, pbc, z, reach)
 
 
+def paired_atoms(
+    atoms: Any, species: Sequence[str], cutoffs: ArrayLike, skin: float, dtype: str
+) -> Paired:
+    """The same of an `ase.Atoms`, or of anything with positions, numbers, cell and pbc."""
+    try:
+        found = atoms.positions, atoms.numbers, np.asarray(atoms.cell), atoms.pbc
+    except AttributeError:
+        raise StructureError(f"an ase.Atoms is needed, not {type(atoms).__name__}") from None
+    return paired(*found, species, cutoffs, skin, dtype)
+
+
 def _species_index(elements: ArrayLike, species: Sequence[str]) -> np.ndarray:
     """[N], index of each atom's element in `species`."""
-    kinds, where = np.unique(np.asarray(elements), return_inverse=True)
+    elements = np.asarray(elements)
+    if elements.ndim != 1:
+        raise StructureError(f"elements have the shape {list(elements.shape)}, [atoms] is needed")
+    if len(elements) and elements.dtype.kind not in "iuUSO":
+        raise StructureError(f"elements are symbols or atomic numbers, found {elements.dtype}")
+    kinds, where = np.unique(
+        elements.astype(str) if elements.dtype.kind == "O" else elements, return_inverse=True
+    )
     if kinds.dtype.kind in "iu":
         from ase.data import chemical_symbols
 
@@ -86,27 +107,40 @@ def _species_index(elements: ArrayLike, species: Sequence[str]) -> np.ndarray:
 
 def _reach(cutoffs: ArrayLike, n_species: int, skin: float) -> np.ndarray:
     """[species, species], Å, cutoff + skin, or 0 for bonds that have no edges."""
-    cutoffs = np.asarray(cutoffs, dtype=np.float64)
-    if cutoffs.shape != (n_species, n_species):
-        raise ParameterError(
-            f"cutoffs must have the shape {[n_species, n_species]}, one for each pair of species, "
-            f"found {list(cutoffs.shape)}"
-        )
-    if not (cutoffs == cutoffs.T).all():
-        raise ParameterError(f"cutoffs must be numbers and symmetric, found {cutoffs.tolist()}")
-    if not skin >= 0:
-        raise ParameterError(f"the skin must be 0 Å or more, found {skin}")
-    return np.where(cutoffs > 0, cutoffs + skin, 0.0)
+    shape = (n_species, n_species)
+    needed = f"the shape {list(shape)} is needed: one for each pair of species"
+    own, _ = reals(cutoffs, shape, "cutoffs", needed)
+    if not (own == own.T).all():
+        raise ParameterError(f"cutoffs must be symmetric, found {own.tolist()}")
+    return np.where(own > 0, own + checked_skin(skin), 0.0)
 
 
-def _check_resolution(x: np.ndarray, dtype: np.dtype) -> None:
-    """Refuse positions that the dtype cannot hold to 0.001 Å (float32: beyond about 8000 Å)."""
-    far = np.flatnonzero((np.abs(x) * np.finfo(dtype).eps > 1e-3).any(axis=1))
-    if len(far):
-        raise StructureError(
-            f"atom {far[0]} is at {x[far[0]].tolist()} Å, where {dtype} resolves no better than "
-            "0.001 Å: wrap the atoms into the cell, or use float64"
-        )
+def checked_skin(skin: Any) -> float:
+    """Å. Raises ParameterError."""
+    if isinstance(skin, float | int | np.floating | np.integer) and 0 <= skin <= MAX_COORDINATE:
+        return float(skin)
+    raise ParameterError(f"the skin must be a length of 0 Å or more, found {skin!r}")
+
+
+@cache
+def resolved(dtype: np.dtype[Any]) -> float:
+    """Å: the largest coordinate that the dtype holds to 0.001 Å (float32: about 8000 Å)."""
+    return min(MAX_COORDINATE, RESOLUTION / float(np.finfo(dtype).eps))
+
+
+def check_resolution(x: np.ndarray, dtype: np.dtype[Any]) -> None:
+    """Raises StructureError: coordinates beyond what the dtype resolves. x: [N, 3], Å"""
+    largest = resolved(dtype)
+    far = np.flatnonzero((np.abs(x) > largest).any(axis=1))
+    if not len(far):
+        return
+    where = f"atom {far[0]} is at {x[far[0]].tolist()} Å"
+    if largest == MAX_COORDINATE:
+        raise StructureError(f"{where}: coordinates must be within {MAX_COORDINATE:g} Å")
+    raise StructureError(
+        f"{where}, where {dtype} resolves no better than {RESOLUTION:g} Å: wrap the atoms into the "
+        "cell, or use float64"
+    )
 
 
 def densest_first(structures: Sequence[Any]) -> list[int]:

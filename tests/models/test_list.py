@@ -182,7 +182,7 @@ def test_evaluations_by_it_are_those_by_the_list_in_python(name):
         z = pairs[0].species
         assert pairs_of(graphs[0].layout, z) == pairs_of(graphs[1].layout, z)
         found = [
-            etace.model.Result(r.energy[0], r.energies, r.forces, r.virial[0])
+            etace.model.Result(r.energy[0], r.energies, r.forces, r.virial[0], r.virials)
             for e, g in zip((evaluator, without), graphs, strict=True)
             for r in [e(model.params, g)]
         ]

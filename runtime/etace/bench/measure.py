@@ -60,7 +60,7 @@ class Runner:
     def __init__(self, model: Model, atoms: Any):
         self.model, self.atoms = model, atoms.copy()
         start = time.perf_counter()
-        self.near = model.prepare(atoms)
+        self.near: Any = model.prepare(atoms)
         result = model.evaluate_prepared(self.near)
         build = time.perf_counter() - start
         lines = None

@@ -19,7 +19,7 @@ import numpy as np
 
 from etace.derive import Results
 from etace.errors import StructureError
-from etace.graph import AtomGraph
+from etace.graph import AtomGraph, same_shape
 from etace.inference.atoms import atom_graph
 from etace.neighbours import Neighbours, reverse_index
 from etace.structure import Paired
@@ -102,8 +102,9 @@ class BlockGraph:
 
     def with_positions(self, positions: Array, cell: Array | None = None) -> BlockGraph:
         """The same neighbours at other positions [N, 3] (and in another cell), Å."""
-        cell = self.cell if cell is None else cell
-        return dataclasses.replace(self, positions=positions, cell=cell)
+        x = same_shape(positions, self.positions)
+        cell = self.cell if cell is None else same_shape(cell, self.cell)
+        return dataclasses.replace(self, positions=x, cell=cell)
 
     # ------------------------------------------------------------ what derivatives are made of
 

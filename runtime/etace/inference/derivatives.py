@@ -60,6 +60,7 @@ def energy_forces_virial(potential: Potential, params: Any, graph: FastGraph) ->
 
 def _tables(potential: Potential, params: Any, graph: FastGraph) -> Any:
     """Not differentiated. Of numpy parameters they are numpy: constants of a compiled function."""
+    potential.check_shapes(params)
     require(potential.dtype, params=params)
     fixed = jax.tree.map(
         lambda x: x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x), params

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Any
 
 import jax
 import numpy as np
 
+from etace import devices
+from etace.arrays import held, unchanged
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.form import ROWS, Inference, full
 from etace.inference.spline import SplineError
+from etace.parallel import Threads
 from etace.precision import host_precision
+from etace.prepared import PreparedAtoms, made_by, moved_cell, moved_positions
 from etace.structure import Paired
 
 SPLIT = 256  # atoms per part, at least
@@ -31,36 +34,36 @@ EMPTY = (
 WASTE = 1e7  # empty places for neighbours that cost as much time as compiling another shape
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A graph on the devices, and how many atoms and structures of it are real.
+@dataclass(frozen=True, eq=False)
+class Prepared(PreparedAtoms):
+    """A graph on the devices."""
 
-    counts: [structures], atoms of each; batch: whether results are per structure
-    """
-
+    maker: Evaluator
     graph: BlockGraph
-    counts: tuple[int, ...]
-    batch: bool
-
-    @property
-    def n(self) -> int:
-        return sum(self.counts)
 
     def moved(self, positions: Any = None, cell: Any = None) -> Prepared:
-        """The same neighbours at other positions [n, 3], in another cell [3, 3], Å."""
-        graph = self.graph
+        graph, dtype = self.graph, np.dtype(self.maker.inference.dtype)
         if positions is not None:
             x = np.zeros_like(graph.positions)
-            x[: self.n] = positions
+            x[: self.n] = moved_positions(positions, self.n, dtype)
             graph = replace(graph, positions=x)
         if cell is not None:
-            graph = replace(graph, cell=np.asarray(cell, graph.positions.dtype))
+            graph = replace(graph, cell=self._cell(cell, dtype))
         return replace(self, graph=graph)
+
+    def _cell(self, cell: Any, dtype: np.dtype[Any]) -> np.ndarray:
+        """With those of a batch that stand for nothing."""
+        if not self.batch:
+            return moved_cell(cell, None, dtype)
+        cells: np.ndarray = np.array(self.graph.cell)
+        cells[: len(self.counts)] = moved_cell(cell, len(self.counts), dtype)
+        return cells
 
 
 @dataclass(frozen=True)
 class HostResults:
-    """energy: [S], eV; energies: [n], eV; forces: [n, 3], eV/Å; virial: [S, 3, 3], eV.
+    """energy: [S], eV; energies: [n], eV; forces: [n, 3], eV/Å; virial: [S, 3, 3], eV
+    virials: [n, 6], eV, of every atom's energy, in Voigt order; [0, 6] where nobody made them
 
     Of a committee's members: member_energy: [M, S]; member_forces: [M, n, 3]; None where not asked for
     """
@@ -69,6 +72,7 @@ class HostResults:
     energies: np.ndarray
     forces: np.ndarray
     virial: np.ndarray
+    virials: np.ndarray = field(default_factory=lambda: np.zeros((0, 6)))
     member_energy: np.ndarray | None = None
     member_forces: np.ndarray | None = None
 
@@ -89,17 +93,16 @@ class Evaluator:
     """
 
     def __init__(self, inference: Inference, cores: int | None = None, splines: int | None = None):
-        cpu = jax.default_backend() == "cpu"
+        cpu = devices.platform() == "cpu"
         self.inference = inference if cpu else inference.on_accelerator()
         self.cores = cores or available_cores()
         self.splines = splines
         self.spline_errors: list[SplineError] = []
         self._capacities: list[Capacity] = []
         self._wasted = 0.0
-        self._params: Any = None
-        self._tables: list[Any] = []
-        self._members: Any = None
-        self._member_tables: list[Any] = []
+        self._tables: tuple[Any, Any, list[Any]] | None = None  # with the parameters they are of
+        self._member_tables: tuple[Any, list[Any]] | None = None
+        self._turn = Lock()
 
     # ------------------------------------------------------------ preparation
 
@@ -113,22 +116,23 @@ class Evaluator:
 
     def tables(self, params: Any) -> list[Any]:
         """Frozen tables on every device; made anew only for other parameters."""
-        if params is not self._params:
+        known = self._tables
+        if known is None or known[0] is not params or not unchanged(params, known[1]):
             with host_precision(self.inference.dtype):
                 made = self.inference.freeze(params)
                 if self.splines is not None:
                     made, self.spline_errors = self.inference.spline(made, self.splines)
-                self._tables = self._placed(made)
-            self._params = params
-        return self._tables
+                known = self._tables = params, held(params), self._placed(made)
+        return known[2]
 
     def member_tables(self, params: Sequence[Any]) -> list[Any]:
         """The same of a committee; made anew only for another one."""
-        if params is not self._members:
+        known = self._member_tables
+        if known is None or known[0] is not params:
             with host_precision(self.inference.dtype):
-                self._member_tables = self._placed(self.inference.freeze_members(params))
-            self._members = params
-        return self._member_tables
+                made = self._placed(self.inference.freeze_members(params))
+                known = self._member_tables = params, made
+        return known[1]
 
     def _placed(self, tables: Any) -> list[Any]:
         """The same on the device of every part."""
@@ -144,7 +148,7 @@ class Evaluator:
         with host_precision(self.inference.dtype):
             placed = [jax.device_put(p, d) for p, d in zip(graph.parts, self.devices, strict=False)]
         graph = replace(graph, parts=tuple(placed))
-        return Prepared(graph, tuple(map(len, structures)), batch)
+        return Prepared(self, tuple(map(len, structures)), batch, graph)
 
     def _capacity(self, need: Capacity) -> Capacity:
         fits = [c for c in self._capacities if c.holds(need) and c.blocks <= EMPTY * need.blocks]
@@ -174,13 +178,14 @@ class Evaluator:
     # ------------------------------------------------------------ evaluation
 
     def __call__(
-        self, params: Any, prepared: Prepared, members: Members | None = None
+        self, params: Any, prepared: PreparedAtoms, members: Members | None = None
     ) -> HostResults:
         """Energy, forces and virial of all structures of a graph, and what is asked of a committee."""
+        near = made_by(self, prepared, Prepared)
         tables = self.tables(params)
         others = [None] * len(tables) if members is None else self.member_tables(members.params)
         count = len(members.params) if members is not None and members.forces else None
-        graph = prepared.graph
+        graph = near.graph
         with host_precision(self.inference.dtype):
             if len(graph.parts) == 1:
                 x = (graph.positions, graph.cell, graph.structure)
@@ -188,7 +193,7 @@ class Evaluator:
                 sums = [np.asarray(one)]
             else:
                 sums = self._in_parts(tables, others, count, graph)
-        return _collect(prepared, sums, members)
+        return _collect(near, sums, members)
 
     def _in_parts(
         self, tables: list[Any], members: list[Any], count: int | None, graph: BlockGraph
@@ -217,12 +222,15 @@ class Evaluator:
                 ready.abort()  # nobody waits for what will not come
                 raise
 
-        rest = [self._threads.submit(job, k) for k in range(1, len(parts))]
-        return [job(0), *(f.result() for f in rest)]
+        with (
+            self._turn
+        ):  # parts wait for each other: those of another call must not hold their threads
+            rest = [self._threads.submit(job, k) for k in range(1, len(parts))]
+            return [job(0), *(f.result() for f in rest)]
 
     @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(len(self.devices), thread_name_prefix="etace")
+    def _threads(self) -> Threads:
+        return Threads(len(self.devices))
 
     @cached_property
     def _own(self) -> Any:
@@ -272,6 +280,7 @@ def _collect(
         rows[:, 0].copy(),
         rows[:, 1:4].copy(),
         full(total[:, 4:ROWS]),
+        rows[:, 4:ROWS].copy(),
         None if members is None else total[:, ROWS:].T.copy(),
         member_forces,
     )

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace.derive import Results
-from etace.errors import StructureError
-from etace.graph import AtomGraph, slot_bucket
+from etace.graph import AtomGraph, same_shape, slot_bucket
 from etace.inference.form import Inference, full
 from etace.native.ffi import Call
 from etace.native.listing import listed
@@ -94,13 +93,9 @@ class NativeGraph:
 
     def with_positions(self, positions: Array, cell: Array | None = None) -> NativeGraph:
         """The same neighbours at other positions [n, 3] (and in another cell), Å."""
-        cell = self.cell if cell is None else cell
-        for new, old in ((positions, self.positions), (cell, self.cell)):
-            if tuple(new.shape) != tuple(old.shape):
-                raise StructureError(
-                    f"the graph needs an array of shape {list(old.shape)}, found {list(new.shape)}"
-                )
-        return dataclasses.replace(self, positions=positions, cell=cell)
+        x = same_shape(positions, self.positions)
+        cell = self.cell if cell is None else same_shape(cell, self.cell)
+        return dataclasses.replace(self, positions=x, cell=cell)
 
     # ------------------------------------------------------------ what derivatives are made of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from etace.native.build import library
 from etace.native.layout import FAR, Layout
 from etace.native.program import MemberCoefficients, Program
 from etace.native.toolchain import Toolchain
+from etace.parallel import Threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,8 @@ class Kernel:
         self._spare: WeakKeyDictionary[Layout, list[_Space]] = WeakKeyDictionary()
 
     @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max(self.cores - 1, 1), thread_name_prefix="etace")
+    def _threads(self) -> Threads:
+        return Threads(max(self.cores - 1, 1))
 
     def __call__(
         self,
@@ -67,7 +67,9 @@ class Kernel:
             space = spare.pop()  # each call at the same time has its own
         except IndexError:
             space = _Space(self, graph)
-        x, cells = (np.ascontiguousarray(a, self.dtype) for a in (positions, cells))
+        x = np.ascontiguousarray(positions, self.dtype)
+        cells = np.ascontiguousarray(cells, self.dtype)
+        assert x.shape == (graph.atoms, 3), "C reads 3 numbers for each atom"
         self.c.etace_positions(*space.rows, at(x), *space.images, at(cells), space.X)
         space.forces.fill(0)
         parts = itertools.count()
