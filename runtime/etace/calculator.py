@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 UNCERTAINTIES = ("energy", "forces", "none")
+PER_ATOM = ("energies", "forces", "stresses", "forces_std", "extrapolation_grade")
+PREFIX = "etace_"  # predictions are not labels
 
 
 class Calculator(AseCalculator):
@@ -146,6 +148,21 @@ class Calculator(AseCalculator):
     def export_properties(self) -> Properties:
         """Those results that ASE has a name for."""
         return _exported(self.results)
+
+    def with_results(self, atoms: Atoms) -> Atoms:
+        """A copy without a calculator that holds all results, for files: of the structure in `info`, of its
+        atoms in `arrays`, as etace_energy, etace_forces, etace_energy_std and so on, in the units of `results`.
+
+            write("out.xyz", model.calculator().with_results(atoms))
+
+        ASE's formats write of a calculator what ASE has names for: no spreads, no grades, no virial.
+        """
+        self.get_property("energy", atoms)
+        found: Atoms = atoms.copy()
+        for name, value in self.results.items():
+            where = found.arrays if name in PER_ATOM else found.info
+            where[PREFIX + name] = np.array(value) if np.ndim(value) else float(value)
+        return found
 
     @property
     def _current(self) -> bool:

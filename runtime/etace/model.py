@@ -233,9 +233,11 @@ class Model:
         self._shown.clear()
         for block, arrays in params.items():
             own = before.get(block)
-            self._shown[block] = own if isinstance(own, dict) else {}
-            self._shown[block].clear()
-            self._shown[block].update(arrays)
+            if not isinstance(own, dict) or any(own is d for d in self._shown.values()):
+                own = {}
+            own.clear()
+            own.update(arrays)
+            self._shown[block] = own
 
     def _checked(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
         self.potential.check(values)
