@@ -160,7 +160,7 @@ class Calculator(AseCalculator):
         self.get_property("energy", atoms)
         found: Atoms = atoms.copy()
         for name, value in self.results.items():
-            where = found.arrays if name in PER_ATOM else found.info
+            where: dict[str, Any] = found.arrays if name in PER_ATOM else found.info
             where[PREFIX + name] = np.array(value) if np.ndim(value) else float(value)
         return found
 

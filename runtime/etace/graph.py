@@ -7,9 +7,11 @@ about its size. Built on the host with numpy, without touching a JAX device; use
 N: atoms, K: slots per atom, S: structures; all three include padding.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +20,12 @@ from numpy.typing import ArrayLike
 
 from etace.errors import PrecisionError, StructureError
 from etace.neighbours import reverse_index
-from etace.structure import Paired, paired
+from etace.structure import Paired, paired, paired_atoms
 
-Array = Any  # numpy on the host, jax.Array or a tracer on a device; arrays all the same
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Array = np.ndarray | jax.Array  # also a tracer, inside jit
 
 # What a masked slot reports as its vector, Å: length 1 and no zero component, so that no norm,
 # quotient or angle of it is singular. Its contribution is masked; its gradient is cut.
@@ -31,6 +36,11 @@ SAFE_VECTOR = (0.6, 0.48, 0.64)
 @dataclasses.dataclass(frozen=True)
 class AtomGraph:
     """Atoms and directed edges i -> j, r_ij = x_j - x_i + shift @ cell (cell vectors are rows).
+
+        graph = model.graph(atoms)               # or AtomGraph.from_atoms(atoms, species, cutoffs)
+        graph.vectors.shape                      # [N, K, 3], Å
+
+    N: atoms, K: slots for neighbours of each, S: structures; all with padding. A pytree of arrays for JAX.
 
     positions: [N, 3], Å
     cell: [3, 3], Å, or [S, 3, 3] for a batch
@@ -66,7 +76,7 @@ class AtomGraph:
 
     @staticmethod
     def from_atoms(
-        atoms: Any,
+        atoms: Atoms,
         species: Sequence[str],
         cutoffs: ArrayLike,
         *,
@@ -74,23 +84,13 @@ class AtomGraph:
         dtype: str = "float64",
         pad: bool = True,
         capacity: tuple[int, int] | None = None,
-    ) -> "AtomGraph":
+    ) -> AtomGraph:
         """The graph of an `ase.Atoms` (or anything with positions, numbers, cell and pbc).
 
-        Arguments and errors as for `from_arrays`.
+        Other arguments and errors as of `from_arrays`.
         """
-        return AtomGraph.from_arrays(
-            atoms.positions,
-            atoms.numbers,
-            np.asarray(atoms.cell),
-            atoms.pbc,
-            species,
-            cutoffs,
-            skin=skin,
-            dtype=dtype,
-            pad=pad,
-            capacity=capacity,
-        )
+        found = paired_atoms(atoms, species, cutoffs, skin, dtype)
+        return _pack(found, np.dtype(dtype), pad, capacity)
 
     @staticmethod
     def from_arrays(
@@ -105,7 +105,7 @@ class AtomGraph:
         dtype: str = "float64",
         pad: bool = True,
         capacity: tuple[int, int] | None = None,
-    ) -> "AtomGraph":
+    ) -> AtomGraph:
         """The graph of one structure, with numpy arrays.
 
         positions: [N, 3], Å
@@ -128,12 +128,12 @@ class AtomGraph:
 
     @staticmethod
     def batch(
-        graphs: "Sequence[AtomGraph]",
+        graphs: Sequence[AtomGraph],
         *,
         pad: bool = True,
         capacity: tuple[int, int] | None = None,
         n_structures: int | None = None,
-    ) -> "AtomGraph":
+    ) -> AtomGraph:
         """Many structures in one graph: their atoms one after the other, `cell` [S, 3, 3].
 
         graphs: of single structures, all of one dtype
@@ -193,7 +193,8 @@ class AtomGraph:
     def components(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """x, y, z of `vectors`, each [N, K], Å: arrays of their own, without a short last axis."""
         if isinstance(self.edge_vectors, tuple):
-            return self.edge_vectors
+            x, y, z = (jnp.asarray(c) for c in self.edge_vectors)
+            return x, y, z
         if self.edge_vectors is not None:
             v = jnp.asarray(self.edge_vectors)
             return v[..., 0], v[..., 1], v[..., 2]
@@ -242,15 +243,15 @@ class AtomGraph:
             x, jnp.asarray(self.structure), self.n_structures, indices_are_sorted=True
         )
 
-    def with_positions(self, positions: Array) -> "AtomGraph":
+    def with_positions(self, positions: Array) -> AtomGraph:
         """The same graph with other positions. positions: [N, 3], Å, padding included"""
         return dataclasses.replace(self, positions=same_shape(positions, self.positions))
 
-    def with_cell(self, cell: Array) -> "AtomGraph":
+    def with_cell(self, cell: Array) -> AtomGraph:
         """The same graph with another cell. cell: like the old one, Å"""
         return dataclasses.replace(self, cell=same_shape(cell, self.cell))
 
-    def strained(self, strain: Array) -> "AtomGraph":
+    def strained(self, strain: Array) -> AtomGraph:
         """All positions and cell vectors r replaced by (1 + strain) r.
 
         strain: [3, 3], or [S, 3, 3] for a batch. The virial is -dE/dstrain at strain 0.

@@ -33,15 +33,21 @@ def load(
 ) -> Model:
     """A model from an `.etace` file (parameters at their starts) or from a `.safetensors` model file.
 
-    model: which of the file's models; may be left out where there is only one
+        model = etace.load("si_o.safetensors")
+        model = etace.load("si_o.etace", "si_o", overrides={"rcut": "5 Å"})
+
+    path: of the file
+    model: which of the file's models; None where there is only one
     seed: of random starts; params: a model file to take the parameters from
-    overrides: values for the file's `param`s, as text; dtype: float64 (default) or float32
-    cores: how many to use; default: all this process may run on
-    splines: evaluate radials by splines of so many knots (`model.evaluator.spline_errors` says how far
-        off they are); default: exactly
+    overrides: values for the file's `param`s, as text
+    dtype: float64 or float32; None: that of the model file, else float64
+    cores: how many to use, 1 or more; None: all this process may run on
+    splines: evaluate radials by splines of so many knots, 2 or more (`model.evaluator.spline_errors` says
+        how far off they are); None: exactly
     backend: jax, native or auto, see `Model`
 
-    Raises EtaceError for whatever is wrong with the files, in words.
+    Raises EtaceError for whatever is wrong with the files, in words: ModelFileError, RequestError (a model
+    that is not there, settings that cannot be).
     """
     path = Path(path)
     check_settings(backend, cores, splines)

@@ -593,9 +593,10 @@ class Model:
         with host_precision(self.potential.dtype):
             return np.asarray(self._energy_rows(self._current, self.graph(atoms)))
 
-    def site_basis(self, graph: AtomGraph) -> Any:
+    def site_basis(self, graph: AtomGraph) -> jax.Array:
         """[N, functions] of `Potential.site_basis`, as JAX arrays in the caller's mode of JAX."""
-        return self._site_basis(self._current, graph)
+        found: jax.Array = self._site_basis(self._current, graph)
+        return found
 
     def energy_forces_virial_basis(self, atoms: Atoms) -> HostRows:
         """Derivatives of energy, forces and virial in the linear parameters: [P], eV; [N, 3, P], eV/Å;

@@ -14,9 +14,10 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from etace import derive, rows
-from etace.arrays import reals
+from etace.arrays import held, reals
 from etace.blocks import in_blocks
 from etace.derive import Results
 from etace.errors import ParameterError
@@ -107,7 +108,15 @@ class LinearParameter:
 
 @dataclass(frozen=True, eq=False)
 class Potential:
-    """One model of a generated module.
+    """One model of a generated module: pure functions of parameters and a graph, for JAX.
+
+        potential = model.potential
+        with jax.enable_x64(True):
+            E = jax.jit(potential.energy)(model.params, model.graph(atoms))     # eV
+
+    Params: a dict block -> name -> array. Functions can be jitted, differentiated and vmapped; jit them: eager
+    calls are slow. All raise ParameterError: arrays of other shapes than `blocks` says; PrecisionError: dtypes
+    that are not the model's, or float64 while JAX is in 32-bit mode.
 
     species: in the order of the parameter arrays; cutoffs: [species, species], Å
     blocks: parameter blocks this model reads, with the shape of every array
@@ -200,13 +209,18 @@ class Potential:
         ]
         return np.concatenate(parts) if parts else np.zeros(0, self.dtype)
 
-    def set_linear_parameters(self, params: Params, values: Any) -> dict[str, dict[str, Any]]:
-        """New params with these linear parameters; values: [P]. The old ones are left as they are."""
+    def set_linear_parameters(
+        self, params: Params, values: ArrayLike
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """New params with these linear parameters; values: [P]. The old ones are left as they are.
+
+        Raises ParameterError: another shape, or numbers that are not finite.
+        """
         n = self.length_basis
         values, _ = reals(
             values, (n,), "the values", f"{n} linear parameters are needed", dtype=self.dtype
         )
-        out = {block: dict(arrays) for block, arrays in params.items()}
+        out = held(params)
         start = 0
         for t in self.terms:
             size = self.lengths[t.block]
