@@ -254,3 +254,16 @@ def test_settings_are_checked_when_they_are_set(tmp_path, name, value):
     with pytest.raises(EtaceError):
         setattr(model, name, value)
     assert getattr(model, name) == before
+
+
+@pytest.mark.parametrize("shift", [1e3, 1e5, 1e6 - 2, 1e6, 1e6 + 2, 9e7])
+def test_where_a_molecule_is_does_not_matter(model, shift):
+    atoms = crystal()
+    atoms.pbc = False
+    moved = atoms.copy()
+    moved.positions += shift
+    there = np.asarray(moved.positions - shift)  # as rounding has left them
+    atoms.positions = there
+    found, wanted = model.evaluate(moved), model.evaluate(atoms)
+    assert found.energy == pytest.approx(wanted.energy, abs=1e-8)
+    assert np.allclose(found.forces, wanted.forces, rtol=0, atol=1e-7)

@@ -19,7 +19,7 @@ from etace.inference.blocks import joined
 from etace.neighbours import Neighbours
 from etace.structure import Paired
 
-FAR = 1e6  # Å, from the origin and beyond the atoms
+FAR = 1e9  # Å, from the origin: beyond all coordinates that there may be
 PARTS = 16  # at most: threads that can be at work
 ATOMS = 256  # of a part, at least
 APART = 4  # rows between those far away: a line of the cache for each
