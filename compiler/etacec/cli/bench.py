@@ -138,16 +138,16 @@ def _operations(measured: Any, atoms: int, cores: int) -> dict[str, Any] | None:
     found = measured.operations
     if found is None:
         return {"uncounted": measured.uncounted} if measured.uncounted else None
-    peak = cores * measured.peak
+    parts = measured.fractions(cores)
     return {
         "per_atom": found.total / atoms,
         "kinds": found.kinds,
         "useful": found.useful / found.total,
         "lanes_in_use": {"edges": found.rows, "blocks": found.atoms},
         "gflops": 1e-9 * measured.rate(),
-        "peak_gflops": 1e-9 * peak,
-        "fraction_of_peak": measured.rate() / peak,
-        "stages": {stage: measured.rate(stage) / peak for stage, n in found.stages.items() if n},
+        "peak_gflops": None if parts is None else 1e-9 * cores * measured.peak,
+        "fraction_of_peak": None if parts is None else parts.pop(None),
+        "stages": parts or {},
     }
 
 
@@ -210,6 +210,12 @@ def _print_operations(o: dict[str, Any], cores: int, say: Any) -> None:
         f"{o['per_atom']:,.0f} operations/atom, {100 * o['useful']:.0f} % of use "
         f"(lanes in use: edges {100 * lanes['edges']:.0f} %, blocks {100 * lanes['blocks']:.0f} %)"
     )
+    if o["fraction_of_peak"] is None:
+        say(
+            f"{o['gflops']:.3g} GFLOP/s; the peak could not be measured: something else keeps this machine "
+            "busy (the loop that measures it was slower than the kernel)"
+        )
+        return
     stages = ", ".join(f"{name} {100 * x:.0f} %" for name, x in o["stages"].items())
     what = f"{cores} cores" if cores > 1 else "one core"
     say(

@@ -23,6 +23,7 @@ TASKS = ("evaluation", "list", "step")
 AT_LEAST = 0.02  # seconds of one measurement: as many calls as that takes
 STEP = 0.01  # Å, by which atoms move to and fro in a step, so that the list is kept
 SKIN = 0.5  # Å, the calculator's
+CLOCK = 1e-9  # seconds: what the clock of a stage can tell apart
 
 
 @dataclass
@@ -30,8 +31,10 @@ class Measured:
     """Of one backend. name: what is in use; build: seconds until the first result can be had
 
     seconds: of one call by task, the mean of a round; fastest: of all calls
-    stages: the evaluation's share by stage; operations: of one evaluation; uncounted: why there are none;
-        peak: operations a second of one core, of the fastest of its calls: all of native kernels
+    stages: the share of each stage in a profiled evaluation; spent: seconds of each stage, the least seen
+    operations: of one evaluation; uncounted: why there are none
+    peak: operations a second of one core, of the fastest of its calls
+    All four of native kernels only.
     """
 
     name: str
@@ -41,17 +44,30 @@ class Measured:
     seconds: dict[str, float] = field(default_factory=dict)
     fastest: dict[str, float] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
     operations: Operations | None = None
     uncounted: str = ""
     peak: float = 0.0
 
-    def rate(self, stage: str | None = None) -> float | None:
-        """Operations a second of the fastest evaluation, or of one of its stages."""
-        if self.operations is None:
-            return None
+    def rate(self, stage: str | None = None) -> float:
+        """Operations a second of the fastest evaluation, or of one of its stages. They must be counted."""
+        assert self.operations is not None
         if stage is None:
             return self.operations.total / self.fastest["evaluation"]
-        return self.operations.stages[stage] / (self.stages[stage] * self.fastest["evaluation"])
+        return self.operations.stages[stage] / max(self.spent[stage], CLOCK)
+
+    def fractions(self, cores: int) -> dict[str | None, float] | None:
+        """Rates as parts of the peak: of the whole (None) on so many cores, of each stage on one.
+
+        None: nothing was counted, or something seems faster than the peak. Then it is the peak that is
+        wrong: another program slowed the loop that measures it.
+        """
+        if self.operations is None:
+            return None
+        stages = [stage for stage, n in self.operations.stages.items() if n]
+        every: dict[str | None, int] = {None: cores, **dict.fromkeys(stages, 1)}
+        found = {name: self.rate(name) / (n * self.peak) for name, n in every.items()}
+        return found if max(found.values()) <= 1 else None
 
 
 class Runner:
@@ -80,13 +96,14 @@ class Runner:
         self.atoms.calc = model.calculator(skin=SKIN)
         self._from = atoms.positions.copy()
         self._steps = 0
+        self._least = float("inf")
         self.tasks: dict[str, Callable[[], object]] = {
-            "evaluation": lambda: model.evaluate_prepared(self.near, self._from),
-            "list": lambda: model.prepare(atoms),
-            "step": self._step,
+            "evaluation": lambda: model.evaluate_prepared(self.near, self._from)
         }
         if self.peak is not None:
-            self.tasks["peak"] = self.peak
+            self.tasks["peak"] = self.peak  # beside what it is compared with
+            self.tasks["stages"] = self._profiled
+        self.tasks |= {"list": lambda: model.prepare(atoms), "step": self._step}
 
     def _step(self) -> None:
         self._steps += 1
@@ -106,20 +123,18 @@ class Runner:
         except BuildError as error:
             self.measured.uncounted = str(error)
 
-    def shares(self, rounds: int) -> dict[str, float]:
-        """What part of an evaluation every stage takes, in the fastest of the rounds."""
-        e = self.model.evaluator
-        if self._profile is None or not isinstance(e, NativeEvaluator):
-            return {}
-        found = []
-        for _ in range(rounds):
-            start = time.perf_counter()
-            spent = self._profile(self.near, e.coefficients(self.model.params))
-            whole = time.perf_counter() - start
-            rest = {"outside the blocks": whole - sum(spent.values())}
-            found.append((whole, {**spent, **rest}))
-        whole, spent = min(found, key=lambda x: x[0])
-        return {name: seconds / whole for name, seconds in spent.items()}
+    def _profiled(self) -> None:
+        """One evaluation with clocks; keeps the shares of the fastest, and the least of every stage."""
+        e, m = self.model.evaluator, self.measured
+        assert self._profile is not None and isinstance(e, NativeEvaluator)
+        start = time.perf_counter()
+        spent = self._profile(self.near, e.coefficients(self.model.params))
+        whole = time.perf_counter() - start
+        m.spent = {name: min(s, m.spent.get(name, s)) for name, s in spent.items()}
+        if whole < self._least:
+            self._least = whole
+            parts = {**spent, "outside the blocks": whole - sum(spent.values())}
+            m.stages = {name: seconds / whole for name, seconds in parts.items()}
 
 
 def measure(runners: Sequence[Runner], rounds: int) -> None:
@@ -142,7 +157,6 @@ def measure(runners: Sequence[Runner], rounds: int) -> None:
             runner.measured.fastest[name] = least[k, name]
         if runner.peak is not None:
             runner.measured.peak = runner.peak.operations / least[k, "peak"]
-        runner.measured.stages = runner.shares(rounds)
 
 
 def _seconds(task: Callable[[], object]) -> float:
