@@ -14,6 +14,7 @@ from etace.fit.tables import compare
 from etace.io.model_file import read_model, write_model
 from etace.report.card import card, lines
 from etace.report.dimers import dimers, ranges
+from etace.report.errors import figure
 from etace.report.radials import radials
 from etacec.cli import app
 from typer.testing import CliRunner
@@ -146,7 +147,7 @@ def test_eval_prints_and_writes_what_compare_says(model, tmp_path):
     d = [x.errors("energy")[0] for x in compare(model, read_data([FRAMES]).structures)]
     assert c["count"] == 10
     assert c["rmse"] == pytest.approx(np.sqrt(np.mean(np.square(d))), rel=1e-12)
-    assert f"{c['rmse']:.3f}" in result.output
+    assert figure(c["rmse"], 10) in result.output
     text = page.read_text()
     for name in ("card", "errors-table", "parity", "dimers", "spec"):
         assert f'<section id="{name}">' in text
@@ -174,6 +175,25 @@ def test_eval_takes_keys_and_names_what_is_wrong(small, tmp_path):
     assert invoke("eval", small, path).exit_code == 1
     assert invoke("eval", small, FRAMES, "-o", "report.pdf").exit_code == 2
     assert invoke("eval", small, "no such.xyz").exit_code == 2
+
+
+def test_eval_says_what_its_data_were_to_the_fit(carrying, tmp_path):
+    """The card was made for `FRAMES` as training data: also a copy is known, and a part is named."""
+    copy = tmp_path / "copy.xyz"
+    copy.write_bytes(FRAMES.read_bytes())
+    out = tmp_path / "e.html"
+    for file in (FRAMES, copy):
+        result = invoke("eval", carrying, file, "-o", out)
+        assert "training data of this model: their errors are no test" in result.output
+        assert result.output.count("RMSE") and " train " in result.output
+        text = out.read_text()
+        assert "RMSE energy, train" in text and "their errors are no test" in text
+    other = tmp_path / "other.xyz"
+    write(other, read(FRAMES, index=":3", format="extxyz"), format="extxyz")
+    result = invoke("eval", carrying, other, "-o", out)
+    assert "no test" not in result.output and "RMSE energy, data" in out.read_text()
+    both = invoke("eval", carrying, copy, other)
+    assert "copy.xyz is training data of this model" in both.output
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from etace.errors import EtaceError
 from etace.fit.calibration import coverage
 from etace.fit.tables import Comparison, table
 from etace.report import Report, errors, figures, page, style, terminal
-from etace.report.curves import threshold
-from etace.report.dimers import Dimer, holes
+from etace.report.curves import dimer_figure, threshold
+from etace.report.dimers import Dimer, holes, remarks
 from rich.console import Console
 
 HOSTILE = '<script>alert("1")</script>&$\\frac$\x1b[31m'
@@ -114,6 +114,13 @@ def test_the_page_has_every_section_and_its_ids_are_unique(text):
     assert set(links) <= set(ids)
 
 
+def cells(text, section, row):
+    """What stands in a row of the table of a section."""
+    own = text[text.index(f'<section id="{section}">') :]
+    line = re.search(rf"<tr[^>]*><th>{row}</th>(.*?)</tr>", own).group(1)
+    return re.findall(r"<td[^>]*>(.*?)</td>", line)
+
+
 def test_what_is_not_there_has_no_section():
     rng = np.random.default_rng(0)
     bare = page(Report("bare", test=[comparison(rng, "bulk", virial=False)]))
@@ -123,19 +130,111 @@ def test_what_is_not_there_has_no_section():
     assert page(Report("empty")).count("<section") == 0
 
 
-def cells(text, section, row):
-    """What stands in a row of the table of a section."""
-    own = text[text.index(f'<section id="{section}">') :]
-    line = re.search(rf"<tr[^>]*><th>{row}</th>(.*?)</tr>", own).group(1)
-    return re.findall(r"<td[^>]*>(.*?)</td>", line)
-
-
 def test_the_solution_has_its_own_section(text):
     assert cells(text, "solution", "rank") == ["30"]
     assert (
         "rank"
         not in text[text.index('<section id="time">') : text.index('<section id="settings">')]
     )
+
+
+def test_every_config_type_of_the_test_set_has_a_row():
+    """Also where the test set has one config type and the training set several, or no label of it."""
+    rng = np.random.default_rng(0)
+    train = [comparison(rng, g) for g in ("bulk", "bulk", "slab")]
+    bare = Comparison("x.xyz:1", "odd", 6, None, None, None)
+    sets = {"train": train, "test": [comparison(rng, "slab"), bare]}
+    text = page(Report("rows", **sets), figures=False)
+    for group, counts in {
+        "bulk": ["2", "0"],
+        "slab": ["1", "1"],
+        "odd": ["0", "0"],
+        "all": ["3", "1"],
+    }.items():
+        found = cells(text, "errors-table", group)
+        assert found[:2] == counts
+        assert (found[3] == "–") == (counts[1] == "0")
+    one = errors.rows({"train": train, "test": [comparison(rng, "slab")]})
+    assert [set(r.found) for r in one if r.kind == "energy" and r.group == "slab"] == [
+        {"train", "test"}
+    ]
+    kept = [(e["set"], e["group"]) for e in errors.as_json(sets) if e["kind"] == "energy"]
+    assert ("test", "slab") in kept
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "text"),
+    [
+        (3.4567, 10, "3.5"), (3.4567, 100, "3.46"), (14.62, 2, "14.6"), (143.106, 23, "143"),
+        (0.02183, 6, "0.022"), (0.99961, 9, "1.00"), (999.6, 500, "1000"), (25.6, 8, "26"),
+        (0.0, 5, "0"), (float("nan"), 5, "nan"), (123456789.0, 5, "1.23e+08"), (2.6e-9, 5, "2.6e-09"),
+    ],
+)  # fmt: skip
+def test_numbers_have_the_digits_that_mean_something(value, count, text):
+    assert errors.figure(value, count) == text
+
+
+def test_an_evaluation_does_not_call_its_data_a_test():
+    rng = np.random.default_rng(0)
+    text = page(Report("e", data=[comparison(rng, "bulk")]))
+    assert "RMSE energy, data" in text
+    assert "test" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+
+
+def test_a_repulsive_pair_and_a_hole_within_the_data_are_remarked():
+    r = np.linspace(0.3, 5.5, 200)
+    bound = Dimer(("Si", "Si"), r, 50 * np.exp(-3 * r) - np.exp(-((r - 2.4) ** 2)), 5.5, (2.1, 5.4))
+    repulsive = Dimer(("O", "O"), r, 50 * np.exp(-r), 5.5, (2.1, 5.4))
+    deep = Dimer(("Si", "O"), r, -40 * np.exp(-((r - 2.0) ** 2)), 5.5, (1.5, 5.4))
+    silent = Dimer(("O", "O"), r, 50 * np.exp(-r), 5.5)
+    flat = Dimer(("O", "O"), r, 0 * r, 5.5, (2.1, 5.4))
+    assert remarks([bound, silent, flat]) == []
+    first, second = remarks([bound, repulsive, deep])
+    assert first.startswith(
+        "the dimer O-O is repulsive at all distances in the data (2.10 to 5.40 Å)"
+    )
+    assert second.startswith("the dimer Si-O has a hole of -40 eV at 2.")
+    text = page(Report("r", dimers=[bound, repulsive, deep]))
+    assert f'<ul class="remarks"><li>{first}</li><li>{second}</li></ul>' in text
+
+
+def test_panels_of_dimers_have_the_same_axes():
+    r = np.linspace(0.3, 5.5, 200)
+    short = np.linspace(0.3, 4.0, 200)
+    weak = Dimer(
+        ("Si", "Si"), r, 50 * np.exp(-3 * r) - 0.2 * np.exp(-((r - 2.4) ** 2)), 5.5, (2.1, 5.4)
+    )
+    strong = Dimer(
+        ("O", "O"), short, 5e4 * np.exp(-6 * short) - 5 * np.exp(-((short - 1.2) ** 2)), 4.0
+    )
+    panels = [a for a in dimer_figure([weak, strong]).axes if a.get_visible()]
+    for what in ("get_xlim", "get_ylim", "get_yticks"):
+        first, second = (list(getattr(a, what)()) for a in panels)
+        assert first == second, what
+    low, high = panels[0].get_ylim()
+    assert low <= -4.9 and high >= 8000
+
+
+def test_many_warnings_are_folded_and_a_hole_comes_first():
+    text = page(Report("w", dimers=[dimer(wall=-1.0)], warnings=[f"w{k}" for k in range(20)]))
+    body = text[text.index('<ul class="warnings">') :]
+    assert body.index("falls to") < body.index("w0<") < body.index("<details>") < body.index("w19<")
+    assert "<details>" not in page(Report("w", warnings=["one"]))
+
+
+def test_no_table_makes_the_page_wider_than_the_screen(text):
+    """Every table and every figure stands in a box that scrolls by itself."""
+    for at in (m.start() for m in re.finditer(r"<table|<figure>", text)):
+        inside = text[at : at + 30].startswith("<figure>")
+        around = text[at + 8 : at + 30] if inside else text[at - 30 : at]
+        assert '<div class="wide' in around
+
+
+def test_the_whole_time_is_said_once():
+    text = page(Report("t", seconds={"rows": 2.0, "solve": 1.25}))
+    (caption,) = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert caption.startswith("3.25 s for these steps")
+    assert "in all" not in text
 
 
 def test_grades_and_coverage_are_counted_below_their_figures(text, report):
@@ -221,7 +320,7 @@ def test_the_terminal_shows_train_and_test_side_by_side(report):
     assert len(total) == 3
     assert all(len(line) == 9 for line in total)
     rmse = next(e.rmse for e in table(report.train) if (e.group, e.kind) == ("all", "energy"))
-    assert total[0][1:3] == ["18", f"{rmse:.3f}"]
+    assert total[0][1:3] == ["18", errors.figure(rmse, 18)]
     assert "[italic" not in shown
 
 

@@ -110,6 +110,7 @@ def _evaluate(
     from etace.fit.calibration import judge
     from etace.fit.tables import compare
     from etace.report import Report, errors
+    from etace.report.card import card, part
     from etace.report.grades import by_group, sentence
     from etace.report.terminal import error_table, plain
 
@@ -125,16 +126,20 @@ def _evaluate(
     compared = compare(model, data.structures)
     covered = [] if model.committee is None else judge(model, data.structures)
     seconds["evaluate"] = time.perf_counter() - begun
-    console().print(error_table({"data": compared}), highlight=False)
+    own = card(model, test=compared, test_files=files, test_digest=data.digest)["data"]["test"]
+    name, said = part(model.card, data.digest, own["files"])
+    console().print(error_table({name: compared}), highlight=False)
+    for text in said:
+        typer.echo(f"note: {text}", err=True)
     for c in covered:
         typer.echo(f"committee, {c}")
     grades = {}
     if extrapolation:
         begun = time.perf_counter()
-        own = model.extrapolation_grades([s.atoms for s in data.structures])
-        grades = {"test": by_group(data.structures, own)}
+        each = model.extrapolation_grades([s.atoms for s in data.structures])
+        grades = {name: by_group(data.structures, each)}
         seconds["extrapolation"] = time.perf_counter() - begun
-        typer.echo(f"extrapolation grade: {sentence(grades['test'])}")
+        typer.echo(f"extrapolation grade: {sentence(grades[name])}")
     if as_json is not None:
         rows = [
             {k: v for k, v in row.items() if k != "set"} for row in errors.as_json({"": compared})
@@ -145,36 +150,36 @@ def _evaluate(
         report = Report(
             title=f"{model.name} on {', '.join(f.file for f in data.found)}",
             model=model,
-            test=compared,
+            **{name: compared},
+            warnings=said,
             calibration=covered,
             grades=grades,
             seconds=seconds,
         )
-        write(output, _page(report, data, files))
+        write(output, _page(report, data, own))
         typer.echo(f"written: {output}")
 
 
-def _page(report: Any, data: Any, files: list[str]) -> str:
-    """The page of a report to which card, dimers and spec are added."""
+def _page(report: Any, data: Any, evaluated: dict[str, Any]) -> str:
+    """The page of a report to which card, dimers and spec are added. evaluated: what the card says of data"""
     from dataclasses import replace
 
     from etace.report import page
     from etace.report.card import card
-    from etace.report.dimers import dimers, holes, ranges
+    from etace.report.dimers import dimers, holes, ranges, remarks
 
     model = report.model
     curves = dimers(model, ranges(model, [s.atoms for s in data.structures]))
     for text in holes(curves):
         typer.echo(f"warning: {text}", err=True)
+    for text in remarks(curves):
+        typer.echo(f"note: {text}", err=True)
     texts = model.origin["sources"]
     found = model.card or {**card(model), "date": None}  # of a fit nobody told of
-    tested = card(model, test=report.test, test_files=files, test_digest=data.digest)["data"][
-        "test"
-    ]
     return page(
         replace(
             report,
-            card={**found, "data": {**found.get("data", {}), "evaluated": tested}},
+            card={**found, "data": {**found.get("data", {}), "evaluated": evaluated}},
             dimers=curves,
             spec_text=texts[model.origin["root"]],
         )

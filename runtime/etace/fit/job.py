@@ -35,7 +35,7 @@ from etace.inference.evaluator import available_cores
 from etace.loading import load
 from etace.model import Model
 from etace.parallel import one_blas_thread
-from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges
+from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges, remarks
 from etace.report.grades import Grades, by_group, sentence
 from etace.telling import Lines
 from etace.words import count
@@ -177,6 +177,8 @@ def run(
     doubts = [*against, *odd.zeros(compared["train"])]
     for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")
+    for line in remarks(curves):
+        progress.note(line)
     return Outcome(
         model, solved, parts, curves,
         compared["train"], compared.get("validation", []), compared.get("test", []),

@@ -84,12 +84,16 @@ def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
     return out
 
 
-def table(found: Iterable[Comparison]) -> list[Error]:
-    """By config type, then of all; kinds that have a label anywhere."""
+def table(found: Iterable[Comparison], apart: bool | None = None) -> list[Error]:
+    """By config type, then of all; kinds that have a label anywhere.
+
+    apart: whether config types have rows of their own; default: where there are several
+    """
     every = list(found)
     groups = sorted({c.group for c in every})
+    apart = len(groups) > 1 if apart is None else apart
     out = []
-    for group in [*groups, TOTAL] if len(groups) > 1 else [TOTAL]:
+    for group in [*groups, TOTAL] if apart else [TOTAL]:
         own = every if group == TOTAL else [c for c in every if c.group == group]
         for kind in KINDS:
             errors = [e for c in own if len(e := c.errors(kind))]

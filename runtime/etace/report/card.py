@@ -96,6 +96,41 @@ def data(
     }
 
 
+def part(
+    card: Any, digest: str | None, files: Sequence[Mapping[str, Any]]
+) -> tuple[str, list[str]]:
+    """What an evaluated data set was to the fit: (train, test or data, sentences to say of it).
+
+    card: of the model, or None; digest: `Dataset.digest`; files: with name and sha256, as `data` has them
+    """
+    found = card.get("data") if isinstance(card, Mapping) else None
+    sets = {
+        name: own
+        for name in ("train", "test")
+        if isinstance(
+            own := (found or {}).get(name) if isinstance(found, Mapping) else None, Mapping
+        )
+    }
+    hashes = {name: _hashes(own.get("files")) for name, own in sets.items()}
+    given = _hashes(files)
+    for name, own in sets.items():
+        same = digest is not None and own.get("sha256") == digest
+        if same or (given and len(given) == len(files) and given <= hashes[name]):
+            fitted = [
+                "these structures are the training data of this model: their errors are no test"
+            ]
+            return name, fitted if name == "train" else []
+    shared = [str(f["name"]) for f in files if f.get("sha256") in hashes.get("train", ())]
+    return "data", [
+        f"{name} is training data of this model: its errors are no test" for name in shared
+    ]
+
+
+def _hashes(files: Any) -> set[str]:
+    every = files if isinstance(files, list) else []
+    return {str(f["sha256"]) for f in every if isinstance(f, Mapping) and f.get("sha256")}
+
+
 def _expanded(files: Iterable[str | Path]) -> list[str]:
     """Patterns as the files they stand for."""
     out: list[str] = []

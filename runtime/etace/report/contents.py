@@ -19,7 +19,8 @@ class Report:
     """All that a page shows; what is None or empty has no section.
 
     model: `etace.Model`, for names of parameters; card: as of `card.card`
-    train, test: as of `fit.tables.compare`; an evaluation has `test` only
+    train, test: as of `fit.tables.compare`; data: of an evaluation, where nobody knows whether the fit
+        saw these structures
     gamma, c: [P], of the prior and the linear parameters; prior_scale: standard deviation of gamma c
     dimers: as of `dimers.dimers`
     calibration: how the spread of a committee covers the errors; grades: of extrapolation, by set
@@ -33,6 +34,7 @@ class Report:
     card: Mapping[str, Any] | None = None
     train: Sequence[Comparison] | None = None
     test: Sequence[Comparison] | None = None
+    data: Sequence[Comparison] | None = None
     gamma: np.ndarray | None = None
     c: np.ndarray | None = None
     prior_scale: float | None = None
@@ -47,6 +49,6 @@ class Report:
 
     @property
     def sets(self) -> dict[str, Sequence[Comparison]]:
-        """Those of train and test that there are."""
-        both = {"train": self.train, "test": self.test}
-        return {name: found for name, found in both.items() if found}
+        """Those that there are, by name; the last is the one to judge a model by."""
+        every = {"train": self.train, "test": self.test, "data": self.data}
+        return {name: found for name, found in every.items() if found}

@@ -8,25 +8,27 @@ from typing import Any
 import numpy as np
 
 from etace.report import style
-from etace.report.dimers import Dimer
+from etace.report.dimers import WELL, Dimer
 from etace.report.radials import Radial
 
 ACROSS = 3  # panels
-WELL = 1e-3  # eV: what is less deep is none
 FLAT = 0.1  # eV: without a well nothing smaller is worth a place on the axis
 
 
 def dimer_figure(found: Sequence[Dimer]) -> Any:
-    """One panel for each pair; energy linear around zero, logarithmic beyond."""
+    """One panel for each pair, all with the same axes; energy linear around zero, logarithmic beyond."""
     columns = min(ACROSS, max(len(found), 1))
     lines = -(-len(found) // columns)
     fig = style.figure(3.4 * columns, 2.8 * max(lines, 1))
     grid = fig.subplots(max(lines, 1), columns, squeeze=False)
+    linear = common_threshold(found)
+    for axes, d in zip(grid.ravel(), found, strict=False):
+        _dimer(axes, d, linear)
+    _same_axes(grid.ravel()[: len(found)], found, linear)
     for k, axes in enumerate(grid.ravel()):
         if k >= len(found):
             axes.set_visible(False)
             continue
-        _dimer(axes, found[k])
         if k % columns == 0:
             axes.set_ylabel("E, eV")
         if k + columns >= len(found):
@@ -34,19 +36,30 @@ def dimer_figure(found: Sequence[Dimer]) -> Any:
     return fig
 
 
-def _dimer(axes: Any, d: Dimer) -> None:
+def _same_axes(panels: Sequence[Any], found: Sequence[Dimer], linear: float) -> None:
+    """From the lowest to the highest energy of all pairs, and to the longest cutoff."""
+    low = min([-linear, *(axes.get_ylim()[0] for axes in panels)])
+    high = max([linear, *(axes.get_ylim()[1] for axes in panels)])
+    for axes in panels:
+        axes.set(xlim=(0, max(d.cutoff for d in found)), ylim=(low, high))
+        _few_ticks(axes, linear)
+
+
+def _dimer(axes: Any, d: Dimer, linear: float) -> None:
     if d.data is not None:
         axes.axvspan(*d.data, color=style.COLOURS[2], alpha=0.14, lw=0)
     axes.axhline(0, color=style.INK, lw=0.7, alpha=0.6)
     finite = np.isfinite(d.energy)
     axes.plot(d.r[finite], d.energy[finite], color=style.COLOURS[0])
-    axes.set_yscale("asinh", linear_width=threshold(d) / 2)  # as symlog, without its kinks
-    if np.abs(d.energy[finite]).max(initial=0) < threshold(d):
-        axes.set_ylim(-threshold(d), threshold(d))
+    axes.set_yscale("asinh", linear_width=linear / 2)  # as symlog, without its kinks
     axes.set_title(d.name)
-    axes.set_xlim(0, d.cutoff)
     axes.grid(True)
-    _few_ticks(axes, threshold(d))
+
+
+def common_threshold(found: Sequence[Dimer]) -> float:
+    """One `threshold` for all: that of the shallowest well, but no less than a 20th of the deepest."""
+    each = [threshold(d) for d in found]
+    return max(min(each), max(each) / 20) if each else FLAT
 
 
 def threshold(d: Dimer) -> float:

@@ -15,6 +15,9 @@ SHORTEST = 0.3  # Å
 POINTS = 240
 NEAR = 0.85  # of the shortest distance in the data: a well may lie just inside it
 
+WELL = 1e-3  # eV: what is less deep is none
+BOND = 15.0  # eV: no two atoms are bound so strongly; CO is, by 11.2 eV, the strongest
+
 Pair = tuple[str, str]
 Ranges = Mapping[Pair, tuple[float, float] | None]
 
@@ -117,5 +120,30 @@ def holes(found: Sequence[Dimer]) -> list[str]:
                 f"the dimer {d.name} falls to {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, closer than "
                 f"{'any in the data' if d.data is not None else 'a quarter of the cutoff'}: "
                 "atoms that come so close would stick together"
+            )
+    return out
+
+
+def remarks(found: Sequence[Dimer]) -> list[str]:
+    """A sentence for every pair that is repulsive at all distances in the data, or deeper there than
+    any bond of two atoms."""
+    out = []
+    for d in found:
+        if d.data is None:
+            continue
+        low, high = d.data
+        shown = f"{low:.2f} to {high:.2f} Å"
+        inside = (d.r >= low) & (d.r <= high) & np.isfinite(d.energy)
+        if inside.any() and d.energy[inside].min() > -WELL and d.energy[inside].max() > WELL:
+            out.append(
+                f"the dimer {d.name} is repulsive at all distances in the data ({shown}): by itself such "
+                "a pair does not bind"
+            )
+        near = (d.r >= NEAR * low) & (d.r <= high) & np.isfinite(d.energy)
+        if near.any() and d.energy[near].min() < -BOND:
+            k = int(np.argmin(np.where(near, d.energy, np.inf)))
+            out.append(
+                f"the dimer {d.name} has a hole of {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, at distances in "
+                f"the data ({shown}): the strongest bond of two atoms is 11 eV"
             )
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,9 @@ from etace.fit.factors import KINDS
 from etace.fit.tables import TOTAL, Comparison, Error, table
 
 TITLES = {"energy": "energy, meV/atom", "forces": "forces, eV/Å", "virial": "virial, meV/atom"}
-DIGITS = {"energy": 3, "forces": 4, "virial": 3}
+MANY = (
+    100  # structures: below, an RMSE is uncertain by more than 7 %, and its third digit is chance
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,19 @@ class Row:
 
 
 def rows(sets: Mapping[str, Sequence[Comparison]]) -> list[Row]:
-    """Kind by kind; in each the config types in order, the total last."""
-    return beside({name: table(found) for name, found in sets.items()})
+    """Kind by kind; in each the config types of all sets in order, the total last."""
+    groups = {c.group for found in sets.values() for c in found}
+    apart = len(groups) > 1
+    found = {(r.kind, r.group): r for r in beside(by_set(sets))}
+    kinds = [k for k in KINDS if any(kind == k for kind, _ in found)]
+    order = [*sorted(groups), TOTAL] if apart else [TOTAL]
+    return [found.get((kind, group), Row(group, kind, {})) for kind in kinds for group in order]
+
+
+def by_set(sets: Mapping[str, Sequence[Comparison]]) -> dict[str, list[Error]]:
+    """The tables of the sets; where one has several config types, all are told apart in all."""
+    apart = len({c.group for found in sets.values() for c in found}) > 1
+    return {name: table(found, apart) for name, found in sets.items()}
 
 
 def beside(errors: Mapping[str, Sequence[Error]]) -> list[Row]:
@@ -39,12 +53,19 @@ def beside(errors: Mapping[str, Sequence[Error]]) -> list[Row]:
 
 def as_json(sets: Mapping[str, Sequence[Comparison]]) -> list[dict[str, Any]]:
     """A list of rows: set, group, kind, count, rmse, mae, largest; E and V in meV/atom, F in eV/Å."""
-    return [{"set": name, **asdict(e)} for name, found in sets.items() for e in table(found)]
+    return [{"set": name, **asdict(e)} for name, found in by_set(sets).items() for e in found]
 
 
-def figure(value: float, kind: str) -> str:
-    """A number of the table, as it is shown."""
-    return f"{value:.{DIGITS[kind]}f}" if abs(value) < 1e5 else f"{value:.3g}"
+def figure(value: float, count: int = MANY) -> str:
+    """A number of the table, with the digits that mean something. count: of structures it comes from"""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    digits = 2 if count < MANY and f"{abs(value):.1e}"[0] != "1" else 3
+    rounded = float(f"{value:.{digits - 1}e}")
+    power = math.floor(math.log10(abs(rounded)))
+    if not -5 < power < 6:
+        return f"{rounded:.{digits - 1}e}"
+    return f"{rounded:.{max(digits - 1 - power, 0)}f}"
 
 
 def from_json(found: Any) -> dict[str, list[Error]]:

@@ -23,7 +23,7 @@ from etace.words import count
 
 MOST = 20_000
 LEAST = (1e-2, 1e-3)  # of a force and of its error, eV/Å, on logarithmic axes
-SETS = {"train": style.TRAIN, "test": style.TEST}
+SETS = {"train": style.TRAIN, "test": style.TEST, "data": style.TEST}
 AXES = {"energy": "E, eV/atom", "forces": "F, eV/Å", "virial": "V, eV/atom"}
 ERRORS = {"energy": "ΔE, meV/atom", "forces": "ΔF, eV/Å", "virial": "ΔV, meV/atom"}
 NAMES = {"energy": "energy", "forces": "forces", "virial": "virial"}
@@ -390,4 +390,6 @@ def timings(seconds: Mapping[str, float]) -> tuple[Any, str]:
     axes.margins(x=0.12)
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False)
-    return fig, f"{sum(values):.3g} s in all."
+    return fig, (
+        f"{sum(values):.3g} s for these steps; to start the program and to draw this page is not among them."
+    )

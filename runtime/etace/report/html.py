@@ -16,19 +16,24 @@ from etace.fit.tables import TOTAL, Comparison, table
 from etace.report.card import elements
 from etace.report.card import lines as card_lines
 from etace.report.contents import Report
-from etace.report.dimers import holes
-from etace.report.errors import TITLES, Row, figure, rows
+from etace.report.dimers import holes, remarks
+from etace.report.errors import MANY, TITLES, Row, figure, rows
 from etace.report.figures import Drawn, drawn
 from etace.report.grades import Grades, with_total
 from etace.report.sheet import SHEET
 
+WARNINGS = 8  # at the top of the page; more are folded away
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def page(report: Report, *, figures: bool = True) -> str:
     """The text of the page. figures: draw them (needs matplotlib, else EtaceError: how to get it)"""
     made = drawn(report) if figures else []
-    below = {"grades": _grades(report.grades), "calibration": _coverage(report.calibration)}
+    below = {
+        "grades": _grades(report.grades),
+        "calibration": _coverage(report.calibration),
+        "dimers": _remarks(remarks(report.dimers)),
+    }
     sections = [
         ("card", "Model", _card(report)),
         ("errors-table", "Errors", _errors(report.sets)),
@@ -37,7 +42,7 @@ def page(report: Report, *, figures: bool = True) -> str:
             for d in made
             if d.name != "timings"
         ),
-        ("solution", "Solution", _pairs({n: f"{x:.6g}" for n, x in report.notes.items()})),
+        ("solution", "Solution", _pairs({n: f"{x:.4g}" for n, x in report.notes.items()})),
         ("time", "Time", _time(report, made)),
         ("settings", "Settings", _text(report.settings_text, "settings")),
         ("spec", "Spec", _text(report.spec_text, "spec")),
@@ -56,7 +61,7 @@ def page(report: Report, *, figures: bool = True) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{title}</title>\n<style>{SHEET}</style></head>\n<body>\n"
         f"<header><h1>{title}</h1>{_line(report)}</header>\n<nav>{links}</nav>\n<main>\n"
-        f"{_warnings([*report.warnings, *holes(report.dimers)])}{_tiles(report)}{body}</main>\n"
+        f"{_warnings([*holes(report.dimers), *report.warnings])}{_tiles(report)}{body}</main>\n"
         f"<footer>{_foot(report.card)}</footer>\n</body></html>\n"
     )
 
@@ -76,21 +81,29 @@ def _line(report: Report) -> str:
 def _warnings(found: Sequence[str]) -> str:
     if not found:
         return ""
-    items = "".join(f"<li>{escape(text)}</li>" for text in found)
-    return f'<ul class="warnings">{items}</ul>\n'
+    first, rest = (
+        (found, []) if len(found) <= WARNINGS + 1 else (found[:WARNINGS], found[WARNINGS:])
+    )
+    more = f"<details><summary>{len(rest)} more</summary><ul>{_items(rest)}</ul></details>"
+    return f'<ul class="warnings">{_items(first)}{f"<li>{more}</li>" if rest else ""}</ul>\n'
+
+
+def _items(found: Sequence[str]) -> str:
+    return "".join(f"<li>{escape(text)}</li>" for text in found)
+
+
+def _remarks(found: Sequence[str]) -> str:
+    return f'<ul class="remarks">{_items(found)}</ul>' if found else ""
 
 
 def _tiles(report: Report) -> str:
-    """The figures people look for first: RMSE of the test set, else of the training set."""
+    """The figures people look for first: RMSE of the test set, else of what there is."""
     tiles: list[tuple[str, str, str]] = []
-    for name in ("test", "train"):
-        found = report.sets.get(name)
-        if found:
-            totals = [e for e in table(found) if e.group == TOTAL]
-            for e in totals:
-                unit = TITLES[e.kind].split(", ")[1]
-                tiles.append((figure(e.rmse, e.kind), unit, f"RMSE {e.kind}, {name}"))
-            break
+    if report.sets:
+        name, compared = list(report.sets.items())[-1]
+        for e in table(compared, apart=False):
+            unit = TITLES[e.kind].split(", ")[1]
+            tiles.append((figure(e.rmse, e.count), unit, f"RMSE {e.kind}, {name}"))
     functions = (report.card or {}).get("functions")
     parameters = (report.card or {}).get("parameters")
     if isinstance(parameters, Mapping):
@@ -114,43 +127,47 @@ def _card(report: Report) -> str:
 
 
 def _errors(sets: Mapping[str, Sequence[Comparison]]) -> str:
-    """Config types down, kinds across; in each RMSE and MAE, train and test beside each other."""
+    """A table for each kind: config types down, RMSE and MAE across, the sets beside each other."""
     found = rows(sets)
     if not found:
         return ""
-    kinds = [k for k in KINDS if any(r.kind == k for r in found)]
     names = list(sets)
-    by = {(r.group, r.kind): r for r in found}
-    groups = sorted({r.group for r in found}, key=lambda g: (g == TOTAL, g))
-    counts = {(g, n): sum(g in (TOTAL, c.group) for c in sets[n]) for g in groups for n in names}
-    span = len(names)
-    top = "".join(f'<th colspan="{2 * span}">{escape(TITLES[k])}</th>' for k in kinds)
-    middle = f'<th colspan="{span}">RMSE</th><th colspan="{span}">MAE</th>' * len(kinds)
-    last = "".join(f"<th>{escape(n)}</th>" for n in names) * (2 * len(kinds) + 1)
-    lines = []
-    for group in groups:
-        cells = [f"<td>{counts[group, n]}</td>" for n in names]
-        for kind in kinds:
-            row = by.get((group, kind))
-            cells += _figures(row, kind, names)
-        style = ' class="total"' if group == TOTAL else ""
-        lines.append(f"<tr{style}><th>{escape(group)}</th>{''.join(cells)}</tr>")
+    tables = (_kind([r for r in found if r.kind == k], names) for k in KINDS)
     return (
-        f'<div class="wide"><table class="errors"><thead><tr><th rowspan="3">config type</th>'
-        f'<th colspan="{span}" rowspan="2">structures</th>{top}</tr><tr>{middle}</tr>'
-        f"<tr>{last}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-        "<p>Energies and virials per atom, forces per component.</p>"
+        f"{''.join(tables)}<p>Energies and virials per atom, forces per component. What comes from "
+        f"less than {MANY} structures has two digits, or three that begin with 1; the rest has three.</p>"
     )
 
 
-def _figures(row: Row | None, kind: str, names: Sequence[str]) -> list[str]:
+def _kind(found: Sequence[Row], names: Sequence[str]) -> str:
+    if not found:
+        return ""
+    span = f' colspan="{len(names)}"'
+    top = "".join(f"<th{span}>{t}</th>" for t in ("structures", "RMSE", "MAE"))
+    last = "".join(f"<th>{escape(n)}</th>" for n in names) * 3
+    lines = []
+    for row in found:
+        style = ' class="total"' if row.group == TOTAL else ""
+        lines.append(f"<tr{style}><th>{escape(row.group)}</th>{_figures(row, names)}</tr>")
+    return (
+        f'<h3>{escape(TITLES[found[0].kind])}</h3><div class="wide"><table class="errors"><thead>'
+        f'<tr><th rowspan="2">config type</th>{top}</tr><tr>{last}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _figures(row: Row, names: Sequence[str]) -> str:
     cells = []
-    for what in ("rmse", "mae"):
+    for what in ("count", "rmse", "mae"):
         for name in names:
-            e = None if row is None else row.found.get(name)
-            text = "–" if e is None else figure(getattr(e, what), kind)
-            cells.append(f'<td class="{what} {name}">{escape(text)}</td>')
-    return cells
+            e = row.found.get(name)
+            if what == "count":
+                text = "0" if e is None else str(e.count)
+            else:
+                text = "–" if e is None else figure(getattr(e, what), e.count)
+            main = " main" if what == "rmse" and name == names[-1] else ""
+            cells.append(f'<td class="{what}{main}">{escape(text)}</td>')
+    return "".join(cells)
 
 
 def _grades(sets: Mapping[str, Grades]) -> str:
@@ -199,8 +216,8 @@ def _figure(d: Drawn) -> str:
     caption = f"<figcaption>{escape(d.caption)}</figcaption>" if d.caption else ""
     width = min(_points(d.svg) * 96 / 72, 1060)
     return (
-        f'<figure><div role="img" aria-label="{escape(d.title)}" style="max-width:{width:.0f}px">'
-        f"{d.svg}</div>{caption}</figure>"
+        f'<figure><div class="wide"><div role="img" aria-label="{escape(d.title)}" '
+        f'style="max-width:{width:.0f}px">{d.svg}</div></div>{caption}</figure>'
     )
 
 
@@ -220,7 +237,7 @@ def _pairs(found: Mapping[str, str]) -> str:
     cells = "".join(
         f"<tr><th>{escape(str(k))}</th><td>{escape(v)}</td></tr>" for k, v in found.items()
     )
-    return f'<table class="card">{cells}</table>' if cells else ""
+    return f'<div class="wide"><table class="card">{cells}</table></div>' if cells else ""
 
 
 def _text(text: str | None, name: str) -> str:

@@ -33,6 +33,9 @@ section > p, figcaption { color: var(--soft); font-size: 13px; margin: 10px 0 0;
 .tiles b { font-size: 23px; font-variant-numeric: tabular-nums; }
 .tiles i { font-style: normal; color: var(--soft); font-size: 13px; }
 .tiles span { display: block; color: var(--soft); font-size: 13px; }
+.warnings summary { cursor: pointer; }
+.warnings details ul { padding-left: 18px; }
+.remarks { margin: 10px 0 0; padding-left: 20px; font-size: 13.5px; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 .below { margin-top: 14px; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
@@ -50,7 +53,7 @@ table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabu
   overflow-wrap: anywhere; min-width: 110px; }
 .errors tbody tr:nth-child(even) { background: var(--band); }
 .errors .mae { color: var(--soft); }
-.errors .rmse.test { font-weight: 600; }
+.errors .main { font-weight: 600; }
 .errors .total th, .errors .total td { border-top: 1px solid var(--rule); font-weight: 700; }
 figure { margin: 0; }
 figure div { margin: 0 auto; }
@@ -60,7 +63,12 @@ pre { margin: 0; padding: 14px 16px; background: var(--band); border-radius: 6px
   font: 12.5px/1.5 var(--mono); }
 footer { color: var(--soft); font-size: 12.5px; padding-top: 4px; padding-bottom: 40px; }
 @media (max-width: 640px) { header, main, footer, nav { padding-left: 12px; padding-right: 12px; }
-  section { padding: 14px 12px; } }
+  section { padding: 14px 12px; } nav { position: static; }
+  .tiles { grid-template-columns: 1fr 1fr; }
+  .errors { font-size: 12px; } .errors th, .errors td { padding: 4px 5px; }
+  .errors tbody th { min-width: 72px; }
+  .card th { white-space: normal; padding-right: 12px; min-width: 84px; }
+  figure .wide > div { min-width: 560px; } }
 @media print { :root { --paper: #fff; --card: #fff; --ink: #111; --soft: #555; --rule: #ccc;
     --band: #f4f4f4; --mark: #b0482a; --mild: #fff; }
   @page { margin: 14mm; }
@@ -68,6 +76,6 @@ footer { color: var(--soft); font-size: 12.5px; padding-top: 4px; padding-bottom
   header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
   section { border: 0; padding: 0; margin: 18px 0; }
   table { font-size: 9.5px; } .errors th, .errors td { padding: 2px 4px; }
-  .wide { overflow: visible; } pre { white-space: pre-wrap; font-size: 9px; }
+  .wide { overflow: visible; } figure .wide > div { min-width: 0; } pre { white-space: pre-wrap; font-size: 9px; }
   h2 { break-after: avoid; } figure, .tiles, tr { break-inside: avoid; } }
 """

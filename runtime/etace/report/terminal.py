@@ -46,8 +46,8 @@ def _cells(row: Row, sets: Sequence[str]) -> list[Text]:
         if e is None:
             cells += [Text("-")] * 4
         else:
-            figures = (figure(x, row.kind) for x in (e.rmse, e.mae, e.largest))
-            cells += [Text(str(e.count)), *map(Text, figures)]
+            means = (figure(x, e.count) for x in (e.rmse, e.mae))
+            cells += [Text(str(e.count)), *map(Text, means), Text(figure(e.largest))]
     return cells
 
 
