@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from etace.arrays import reals
 from etace.committee import CommitteeResult
-from etace.errors import ParameterError
+from etace.errors import ParameterError, UnfittedWarning
 from etace.loading import load
 from etace.model import Model, Result
 from etace.prepared import PreparedAtoms
@@ -103,6 +104,8 @@ class Calculator(AseCalculator):
             self.model = model
         else:
             self.model = load(model, **load_keywords)
+        if why := self.model.unfitted:
+            warnings.warn(why, UnfittedWarning, stacklevel=2)
         self.parameters = Parameters(self.model.described())
 
     def __setattr__(self, name: str, value: Any) -> None:

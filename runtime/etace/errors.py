@@ -41,5 +41,13 @@ class EtaceWarning(UserWarning):
     """Base class of all warnings that etace raises about its input."""
 
 
+class DomainWarning(EtaceWarning):
+    """A structure has what no training structure of the model had; see `etace.domain`."""
+
+
+class UnfittedWarning(EtaceWarning):
+    """A model is evaluated whose parameters are where they start: nobody has fitted it."""
+
+
 class NoDigestWarning(EtaceWarning):
     """A file of etace 0.1, which carries no digest: whether it is whole cannot be checked."""

@@ -3,10 +3,13 @@
     g_i = |b_i L| / (the largest of it among the atoms of this species in the training data),
     L L^T = (sum over these atoms of b_j b_j^T)^-1
 
-b_i: the basis functions of atom i. |b_i L|^2 is the leverage of the atom in D-optimal design, as MaxVol's
+b_i: the basis functions of atom i, and 1. |b_i L|^2 is the leverage of the atom in D-optimal design, as MaxVol's
 extrapolation grade (Podryabinkin and Shapeev, Comput. Mater. Sci. 140 (2017) 171) is of a few atoms
 chosen for it: it needs no labels and no choice. 1 is the oddest surroundings among those trained on; far
 above it the model extrapolates.
+
+The 1 makes a lone atom far from any crystal: its functions are all 0, and 1 is then a direction of its own.
+As an atom leaves, its grade grows; in data that hold isolated atoms they have a grade of at most 1.
 
 The covariance of the fitted parameters would be another measure. It is not used: energies of single atoms
 are no labels, and what only shifts them between species or atoms stays unknown in any fit.
@@ -34,21 +37,21 @@ UNSEEN = 1e-6  # of the largest singular value: directions that no atom of the t
 
 
 def learned(model: Model, structures: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(L over the largest |b_i L|, of each species: [species, F, F]; the grades of the structures themselves).
+    """(L over the largest |b_i L|, of each species: [species, F + 1, F + 1]; the grades of the structures themselves).
 
     structures: `ase.Atoms`, those that were fitted; L is 0 of a species that is not in them.
     """
     n, F = model.potential.site_columns.shape
-    grams, largest = np.zeros((n, F, F)), np.zeros(n)
+    grams, largest = np.zeros((n, F + 1, F + 1)), np.zeros(n)
     order = densest_first(structures)
     structures = [structures[k] for k in order]
-    for species, B, _ in bases(model, structures):
+    for species, B, _ in _with_one(bases(model, structures)):
         for z in np.unique(species):
             own = B[species == z]
             grams[z] += own.T @ own
     L = np.array([_root_of_inverse(gram) for gram in grams])
     lengths: list[tuple[np.ndarray, np.ndarray]] = []
-    for species, B, ends in bases(model, structures):
+    for species, B, ends in _with_one(bases(model, structures)):
         own = _lengths(species, B, L)
         np.maximum.at(largest, species, own)
         lengths += zip(np.split(species, ends[:-1]), np.split(own, ends[:-1]), strict=True)
@@ -58,11 +61,28 @@ def learned(model: Model, structures: Sequence[Any]) -> tuple[np.ndarray, list[n
 
 
 def grades(model: Model, L: np.ndarray, structures: Iterable[Any]) -> Iterator[np.ndarray]:
-    """g_i of every atom of every structure: [N] each; infinite for a species that was not fitted."""
+    """g_i of every atom of every structure: [N] each; infinite for a species that was not fitted, and where a
+    function is no number.
+
+    L: of `learned`; [species, F, F] is of etace 0.1, without the 1: there a lone atom is infinitely far
+    """
     far = np.array([not own.any() for own in L])
-    for species, B, ends in bases(model, structures):
-        found = np.where(far[species], np.inf, _lengths(species, B, L))
-        yield from np.split(found, ends[:-1])
+    found = bases(model, structures)
+    old = L.shape[-1] == model.potential.site_columns.shape[1]
+    for species, B, ends in found if old else _with_one(found):
+        own = _lengths(species, B, L)
+        unsafe = far[species] | ~np.isfinite(own)
+        if old:
+            unsafe |= ~B.any(axis=1)
+        yield from np.split(np.where(unsafe, np.inf, own), ends[:-1])
+
+
+def _with_one(
+    found: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same with a column of 1 behind the functions."""
+    for species, B, ends in found:
+        yield species, np.concatenate([B, np.ones((len(B), 1))], axis=1), ends
 
 
 def bases(

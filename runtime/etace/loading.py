@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from etace.backend import check_settings
+from etace.domain import Domain
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
 from etace.io import schema
 from etace.io.model_file import read_model
@@ -157,6 +158,7 @@ def from_compilation(done: Any, model: str | None = None, seed: int = 0) -> Mode
     return Model(
         potential, potential.init(seed), module, done.module, origin, dict(done.arrays),
         kernel=partial(done.native, potential.name), rows=partial(done.native_rows, potential.name),
+        given=done.loaded,
     )  # fmt: skip
 
 
@@ -197,6 +199,10 @@ def from_tensors(
         loaded.set_extrapolation(tensors.get("extrapolation"))
     except ParameterError as error:
         raise ModelFileError(f"{where}: {error}") from None
+    if "domain" in metadata:
+        loaded.domain = Domain.from_json(metadata["domain"])
+    elif loaded.extrapolation is not None:
+        loaded.domain = Domain.from_grades(loaded.extrapolation, loaded.species)
     if "card" in metadata:
         loaded.card = dict(metadata["card"])
     names = [str(p) for p in loaded.potential.linear_parameters]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,8 @@ from etace.arrays import frozen, held, reals, unchanged
 from etace.backend import check_settings, choose_call, choose_evaluator, choose_rows
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
-from etace.errors import EtaceError, ParameterError, RequestError
+from etace.domain import Domain, Gap
+from etace.errors import DomainWarning, EtaceError, ParameterError, RequestError
 from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.evaluator import Evaluator, Members
@@ -36,7 +38,7 @@ from etace.native.graph import NativeGraph
 from etace.native.listing import lister
 from etace.native.rows import RowKernel
 from etace.pickling import copied, reduced
-from etace.potential import FixedPart, Potential
+from etace.potential import FixedPart, Linear, Potential
 from etace.precision import host_precision
 from etace.prepared import PreparedAtoms, made_by
 from etace.rows import HostRows, Rows
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from etace.calculator import Calculator
+
+
+Told = Callable[[int, Gap], None]
 
 
 class Result(NamedTuple):
@@ -96,6 +101,8 @@ class Model:
         native where it can be built, else jax; `backend_in_use` says which, `backend_in_jax` the same
         of `fast_graph`. Training and accelerators are always JAX's
     card: what is known of how its parameters were found (`etace.report.card`), or None
+    domain: what the training data held (`etace.domain`), or None; what goes beyond it is warned of, once of each
+        kind (DomainWarning)
     file: the model file it was read from, or None: there is none, or its parameters have been changed
 
     cores, splines and backend can be set at any time; RequestError: to what they cannot be.
@@ -115,8 +122,10 @@ class Model:
         backend: str = "auto",
         kernel: Callable[[], Program] | None = None,
         rows: Callable[[], RowProgram] | None = None,
+        given: Iterable[str] = (),
     ):
-        """kernel: makes the native kernel's program; rows: that of its design rows"""
+        """kernel: makes the native kernel's program; rows: that of its design rows; given: blocks of parameters
+        whose starts are numbers of the user's"""
         self.potential = potential
         self.module = module
         self.source = source
@@ -131,9 +140,16 @@ class Model:
         self._extrapolation: np.ndarray | None = None
         self._member_params: list[Any] = []
         self._revision = 0
+        self._told: set[tuple[str, ...]] = set()
         self.file: File | None = None
         self.params = params
         self.card = card
+        given = frozenset(given)
+        self._starts = {
+            t.block: self._params[t.block]["weights"]
+            for t in potential.terms
+            if isinstance(t, Linear) and t.learnable and t.block not in given
+        }
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("backend", "cores", "splines"):  # what evaluates is chosen anew
@@ -185,7 +201,7 @@ class Model:
             model.params["E0"]["energies"] = [-3.5, -8.0]
             model.set_params("E0", "energies", [-3.5, -8.0])        # the same
 
-        Values are copied. Card, committee and extrapolation, which are of the old ones, go. Raises
+        Values are copied. Card, domain, committee and extrapolation, which are of the old ones, go. Raises
         ParameterError: blocks, names or shapes that are not the model's, or numbers that are not finite.
         """
         self._notice()
@@ -252,8 +268,19 @@ class Model:
     def _changed(self) -> None:
         """What was of other parameters goes."""
         self.card = self.file = None
+        self.domain: Domain | None = None
         self._committee, self._member_params, self._extrapolation = None, [], None
         self._revision += 1
+
+    @property
+    def unfitted(self) -> str:
+        """Why its numbers mean nothing yet: its linear parameters are all where they start; empty: they are not."""
+        now = [self._current[block]["weights"] for block in self._starts]
+        pairs = zip(self._starts.values(), now, strict=True)
+        if not now or not all(np.array_equal(a, b) for a, b in pairs):
+            return ""
+        how = "random numbers" if any(w.any() for w in now) else "all zero"
+        return f"`{self.name}` is not fitted: its linear parameters are {how}, as they start"
 
     # ------------------------------------------------------------ evaluation
 
@@ -315,7 +342,22 @@ class Model:
         It serves this model until its backend, cores or splines are changed. Raises StructureError: a
         structure that cannot be evaluated; ParameterError: a skin that is none.
         """
-        return self.evaluator.prepare([self.paired(atoms, skin=skin)])
+        structure = self.paired(atoms, skin=skin)
+        prepared = self.evaluator.prepare([structure])
+        self._look([structure])
+        return prepared
+
+    def _look(self, structures: Sequence[Paired], first: int = 0, told: Told | None = None) -> None:
+        """Say what they have and the training data had not. first: number of the first, for `told`"""
+        if self.domain is None:
+            return
+        for k, structure in enumerate(structures, first):
+            for gap in self.domain.gaps(self, structure):
+                if told is not None:
+                    told(k, gap)
+                elif gap.names not in self._told:
+                    self._told.add(gap.names)
+                    warnings.warn(str(gap), DomainWarning, stacklevel=2)
 
     def evaluate(self, atoms: Atoms) -> Result:
         """Energy, energies per atom, forces and virial of one structure. Raises StructureError."""
@@ -365,29 +407,44 @@ class Model:
         return list(self.evaluate_many(structures, atoms_per_batch=atoms_per_batch))
 
     def evaluate_many(
-        self, structures: Sequence[Atoms], *, atoms_per_batch: int = 1024
+        self,
+        structures: Sequence[Atoms],
+        *,
+        atoms_per_batch: int = 1024,
+        told: Told | None = None,
     ) -> Iterator[Result]:
         """As `evaluate_batch`, one result after the other. A data set of many sizes costs a compilation
-        or two: batches are of about one size."""
-        for prepared in self._batches(structures, atoms_per_batch):
+        or two: batches are of about one size.
+
+        told: takes the number of a structure and what it has that the training data had not; default: a
+            DomainWarning, once of each kind
+        """
+        for prepared in self._batches(structures, atoms_per_batch, told):
             yield from self._batch(prepared)
 
     def _batches(
-        self, structures: Sequence[Atoms], atoms_per_batch: int
+        self, structures: Sequence[Atoms], atoms_per_batch: int, told: Told | None = None
     ) -> Iterator[PreparedAtoms]:
         if hasattr(structures, "positions"):
             raise RequestError("a list of structures is needed, not one structure")
         if not atoms_per_batch >= 1:
             raise RequestError(f"atoms_per_batch must be 1 or more, found {atoms_per_batch}")
         group: list[Paired] = []
+        done = 0
         for atoms in structures:
             found = self.paired(atoms)
             if group and sum(map(len, group)) + len(found) > atoms_per_batch:
-                yield self.evaluator.prepare(group, batch=True)
+                yield self._batch_of(group, done, told)
+                done += len(group)
                 group = []
             group.append(found)
         if group:
-            yield self.evaluator.prepare(group, batch=True)
+            yield self._batch_of(group, done, told)
+
+    def _batch_of(self, group: list[Paired], first: int, told: Told | None) -> PreparedAtoms:
+        prepared = self.evaluator.prepare(group, batch=True)
+        self._look(group, first, told)
+        return prepared
 
     def _batch(self, prepared: PreparedAtoms) -> Iterator[Result]:
         r = self.evaluator(self._current, prepared)
@@ -425,6 +482,7 @@ class Model:
         structures = [self.paired(a, skin=skin) for a in each]
         if not structures:
             raise RequestError("a batch needs at least one structure")
+        self._look(structures)
         n = len(self.species)
         call = self._call[0]
         if call is not None:
@@ -481,10 +539,15 @@ class Model:
         return next(self._of_members(near, forces))
 
     def committee_many(
-        self, structures: Sequence[Atoms], *, forces: bool = True, atoms_per_batch: int = 1024
+        self,
+        structures: Sequence[Atoms],
+        *,
+        forces: bool = True,
+        atoms_per_batch: int = 1024,
+        told: Told | None = None,
     ) -> Iterator[CommitteeResult]:
-        """The same for many structures, several in one call; results in their order."""
-        for prepared in self._batches(structures, atoms_per_batch):
+        """The same for many structures, several in one call; results in their order. told: see `evaluate_many`"""
+        for prepared in self._batches(structures, atoms_per_batch, told):
             yield from self._of_members(prepared, forces)
 
     def _of_members(self, prepared: PreparedAtoms, forces: bool) -> Iterator[CommitteeResult]:
@@ -507,12 +570,12 @@ class Model:
 
     @property
     def extrapolation(self) -> np.ndarray | None:
-        """[species, F, F] of `etace.extrapolation`, read-only, or None."""
+        """[species, F + 1, F + 1] of `etace.extrapolation`, read-only, or None."""
         self._notice()
         return self._extrapolation
 
     def set_extrapolation(self, values: ArrayLike | None) -> None:
-        """values: [species, F, F], copied; None: no grades.
+        """values: [species, F + 1, F + 1] ([species, F, F] in files of etace 0.1), copied; None: no grades.
 
         Raises ParameterError: another shape, or numbers that are not finite.
         """
@@ -520,7 +583,9 @@ class Model:
         made = None
         if values is not None:
             species, functions = self.potential.site_columns.shape
-            shape = (species, functions, functions)
+            shape: tuple[int, ...] = (species, functions + 1, functions + 1)
+            if np.shape(values) == (species, functions, functions):
+                shape = np.shape(values)
             what, needed = "extrapolation's numbers", f"extrapolation needs {list(shape)}"
             made = frozen(reals(values, shape, what, needed, dtype=self.potential.dtype)[0])
         self._extrapolation = made
@@ -582,7 +647,7 @@ class Model:
         return self.potential.get_linear_parameters(self._current)
 
     def set_linear_parameters(self, values: ArrayLike) -> None:
-        """values: [P]; copied. Card, committee and extrapolation, which are of the old ones, go.
+        """values: [P]; copied. Card, domain, committee and extrapolation, which are of the old ones, go.
 
         Raises ParameterError: another shape, or numbers that are not finite.
         """
@@ -669,6 +734,8 @@ class Model:
             tensors["committee"] = self._committee
         if self._extrapolation is not None:
             tensors["extrapolation"] = self._extrapolation.astype(np.float32)
+        if self.domain is not None:
+            metadata["domain"] = self.domain.as_json()
         if self.card is not None:
             metadata["card"] = dict(self.card)
         return tensors, metadata

@@ -30,7 +30,8 @@ def reduced(model: Model) -> tuple[Any, ...]:
         "extrapolation": model.extrapolation,
     }
     settings = {
-        name: getattr(model, name) for name in ("card", "file", "cores", "splines", "backend")
+        name: getattr(model, name)
+        for name in ("card", "domain", "file", "cores", "splines", "backend")
     }
     return rebuilt, (pickle.dumps((*model.content(), state, settings)),)
 

@@ -43,6 +43,17 @@ class Paired:
             return within(pairs, self.reach[self.species[pairs.i], self.species[pairs.j]])
         return pairs
 
+    @cached_property
+    def closest(self) -> np.ndarray:
+        """[species, species], Å, of `pairs`; infinite where there are none. Raises StructureError."""
+        out = np.full(self.reach.shape, np.inf)
+        np.minimum.at(out, (self.species[self.pairs.i], self.species[self.pairs.j]), self.pairs.r)
+        return out
+
+    def know_closest(self, closest: np.ndarray) -> None:
+        """Keep what somebody who made the same pairs has found."""
+        self.__dict__["closest"] = closest
+
 
 def paired(
     positions: ArrayLike,

@@ -49,7 +49,8 @@ def test_a_grade_is_the_leverage_over_the_largest_in_training(fitted):
     species = np.concatenate([a.get_chemical_symbols() for a in frames])
     expected = np.zeros(len(B))
     for z in ("Si", "O"):
-        Q, _ = np.linalg.qr(B[species == z])  # the hat matrix is Q Q^T
+        own = np.column_stack([B[species == z], np.ones((species == z).sum())])
+        Q, _ = np.linalg.qr(own)  # the hat matrix is Q Q^T
         leverage = np.sum(Q * Q, axis=1)
         expected[species == z] = np.sqrt(leverage / leverage.max())
     found = np.concatenate(list(model.extrapolation_grades(frames)))
@@ -115,7 +116,7 @@ def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
     assert "{" not in shown and "written by etace" in shown
     ran = call("run", model, few, "--extrapolation", "-o", out)
     assert ran.exit_code == 0 and "max grade" in ran.stdout, ran.stderr
-    grades = read_frames(out, ":")[0].arrays["extrapolation_grade"]
+    grades = read_frames(out, ":")[0].arrays["etace_extrapolation_grade"]
     assert grades.min() > 0 and grades.max() < 100
     page = tmp_path / "page.html"
     judged = call("eval", model, few, "--extrapolation", "-o", page)

@@ -7,6 +7,7 @@ import etace
 import numpy as np
 import pytest
 from etace.data import Labelled, read
+from etace.domain import ranges
 from etace.fit.assemble import assemble, plan
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.factors import System, eliminate, system
@@ -16,7 +17,6 @@ from etace.fit.solve import evidence
 from etace.fit.solvers import solver
 from etace.fit.weights import Weights
 from etace.precision import host_precision
-from etace.report.dimers import ranges
 
 ROOT = Path(__file__).parents[2]
 SILICA = ROOT / "examples/data/SiO2_EDI_train.xyz"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import exit_code, fail, replacing, writable, write
+from etacec.cli.common import ForceOption, check_output, exit_code, fail, replacing, write
 
 
 def command(
@@ -18,6 +18,7 @@ def command(
         Path,
         typer.Option("-o", "--output", help="The smaller model, .safetensors; its spec beside it."),
     ],
+    force: ForceOption = False,
 ) -> None:
     """Write a smaller spec and model: without functions that a sparse fit gave no weight."""
     if path.suffix != ".safetensors":
@@ -26,8 +27,9 @@ def command(
         fail(f"-o writes .safetensors, not `{output.name}`", 2)
     spec = output.with_suffix(".etace")
     for file in (output, spec):
-        writable(file)
+        check_output(file, force, [path])
     from etace.errors import EtaceError
+    from etace.io.ours import stamped
     from etace.loading import load
 
     from etacec.pruned import prune
@@ -40,7 +42,7 @@ def command(
             made.model.save(beside)
     except EtaceError as error:
         fail(str(error), exit_code(error) if path.exists() else 2)
-    write(spec, made.text)
+    write(spec, stamped(made.text))
     typer.echo(
         f"{len(made.kept)} of {model.length_basis} linear parameters are left"
         + (f", {made.extra} of them 0: other species or couplings need them" if made.extra else "")
@@ -49,9 +51,10 @@ def command(
 
 
 def _hand_on(model: Any, made: Any) -> None:
-    """Committee and card of the old model; its extrapolation grades are of another basis."""
+    """Committee, domain and card of the old model; its extrapolation grades are of another basis."""
     if model.committee is not None:
         made.model.set_committee(model.committee[:, made.kept])
+    made.model.domain = model.domain
     if model.card is not None:
         from etace.report.card import card
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from etace.domain import ranges
 from etace.errors import RequestError
 from etace.fit.assemble import MANY, Target, assemble, plan
 from etace.fit.factors import Factor, Factors, Key, System, eliminate, system
@@ -20,7 +21,6 @@ from etace.fit.table import SETTINGS
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.parallel import one_blas_thread
-from etace.report.dimers import ranges
 
 
 @dataclass(frozen=True, eq=False)

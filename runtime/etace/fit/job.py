@@ -11,6 +11,7 @@ import numpy as np
 
 from etace import extrapolation, params
 from etace.data import Dataset
+from etace.domain import Domain, Pair, Ranges, ranges
 from etace.errors import ModelFileError, RequestError
 from etace.fit import odd, repulsion
 from etace.fit.assemble import Plan, Target, assemble, plan
@@ -35,7 +36,7 @@ from etace.inference.evaluator import available_cores
 from etace.loading import load
 from etace.model import Model
 from etace.parallel import one_blas_thread
-from etace.report.dimers import Dimer, Ranges, dimers, holes, ranges, remarks
+from etace.report.dimers import Dimer, dimers, holes, remarks
 from etace.report.grades import Grades, by_group, sentence
 from etace.telling import Lines
 from etace.words import count
@@ -161,6 +162,10 @@ def run(
         progress.note(
             f"{unused} of {len(solved.c)} coefficients are 0: `etace prune` leaves them out"
         )
+    model.domain = Domain.of(seen, [s.atoms for s in train])
+    alone = [_no_pair(pair) for pair in model.domain.unseen(model)]
+    for line in alone:
+        progress.note(f"warning: {line}")
     grades = _grade(model, parts, progress) if settings.extrapolation else {}
     progress.begin("errors")
     compared = {name: compare(model, own.structures) for name, own in parts.sets.items()}
@@ -182,8 +187,12 @@ def run(
     return Outcome(
         model, solved, parts, curves,
         compared["train"], compared.get("validation", []), compared.get("test", []),
-        covered, scale, grades, (*told, *doubts, *blind),
+        covered, scale, grades, (*told, *alone, *doubts, *blind),
     )  # fmt: skip
+
+
+def _no_pair(pair: Pair) -> str:
+    return f"no {'-'.join(pair)} pair is within the cutoff in any training structure: nothing is learned of it"
 
 
 def _distances(model: Model, data: Dataset) -> Ranges:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from etace.domain import Ranges
 from etace.fit.assemble import Target
-from etace.report.dimers import Ranges
 from etace.repulsion import COULOMB, SCREEN, screened
 
 GROUP = "core repulsion"

@@ -169,7 +169,7 @@ DESCRIPTION = "its description"
 SYMBOL = text("a chemical symbol", r"[A-Z][a-z]?")
 name = text("a name", rf"{WORD}(\.{WORD})*", LONGEST_NAME)
 SYMBOLS = listed(SYMBOL, 200, least=1, different=True)
-COVERAGE = record(
+DOMAIN = record(
     {},
     {
         "species": table(SYMBOL, whole()),
@@ -190,7 +190,7 @@ METADATA = record(
         "cutoff": number(least=0),
         "linear_parameters": listed(text("a label", longest=100_000), 10 * LONG),
     },
-    {"card": card, "coverage": COVERAGE, "format": whole(1, 1)},
+    {"card": card, "domain": DOMAIN, "format": whole(1, 1)},
 )
 
 
@@ -244,11 +244,11 @@ def _tensor(tensor: str, array: np.ndarray, dtype: str) -> None:
 
 
 def _covered(metadata: Mapping[str, Any]) -> None:
-    """Coverage speaks of the model's species."""
-    coverage = metadata.get("coverage", {})
-    named = [*coverage.get("species", ()), *(s for p in coverage.get("pairs", ()) for s in p[:2])]
+    """The domain speaks of the model's species."""
+    domain = metadata.get("domain", {})
+    named = [*domain.get("species", ()), *(s for p in domain.get("pairs", ()) for s in p[:2])]
     if unknown := [s for s in named if s not in metadata["species"]]:
-        raise Wrong(f"coverage speaks of {unknown[0]}, which is not one of the model's species")
+        raise Wrong(f"the domain speaks of {unknown[0]}, which is not one of the model's species")
 
 
 def _wrong(value: Any, place: str, what: str) -> Wrong:

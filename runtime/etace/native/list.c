@@ -27,11 +27,14 @@ enum { ETACE_OK, ETACE_NUMBER, ETACE_SPECIES, ETACE_CELL, ETACE_CLOSE, ETACE_MAN
 // the row behind all others that is the part's (`apart` from that of the part before);
 // owner: [extended], atom of every row; shift: [extended][3], whole cell vectors, also of the atoms' own
 // rows; images: [atoms + 1], where those of each start behind the atoms; extended: atoms and images;
-// longest: rows of neighbours of the block that has most; each: blocks of a part
+// longest: rows of neighbours of the block that has most; each: blocks of a part;
+// closest: [structures][kinds][kinds], the least square of a distance between neighbours of two species,
+// infinite where there are none
 struct etace_list {
     int64_t atoms, extended, blocks, longest, each;
     int64_t *slot, *rows, *images;
     int32_t *species, *atom, *neighbour, *owner, *shift;
+    double *closest;
 };
 
 // One structure: its cell in short vectors, and what its search keeps. Its candidates are its atoms, from
@@ -57,6 +60,7 @@ struct etace_work {
     struct etace_search *each;             // [structures]
     int32_t *structure;                    // [atoms]
     double *x;                             // [extended][3], of all candidates
+    double *closest;                       // of the list
     int32_t *found;                        // [capacity][2], candidate and species
     int64_t count, capacity;
 };
@@ -318,10 +322,20 @@ static int etace_sort(struct etace_search *s, const struct etace_list *list, con
     return ETACE_OK;
 }
 
+// No pair is near yet.
+static int etace_far(struct etace_work *w, struct etace_list *list, int32_t kinds) {
+    const int64_t count = w->structures * kinds * kinds;
+    w->closest = list->closest = etace_room(count, sizeof *list->closest);
+    if (!list->closest) return ETACE_MEMORY;
+    for (int64_t k = 0; k < count; k++) list->closest[k] = HUGE_VAL;
+    return ETACE_OK;
+}
+
 // Neighbours of atom i of species z behind what was found.
 static int etace_find(struct etace_work *w, int64_t i, int32_t kinds, int32_t z) {
     const struct etace_search *const s = w->each + w->structure[i];
     const double *const x = w->x + 3 * i, *const limit = s->limit + (int64_t)kinds * z;
+    double *const closest = w->closest + ((int64_t)w->structure[i] * kinds + z) * kinds;
     int64_t low[3], high[3], count = w->count;
     for (int d = 0; d < 3; d++) {
         const int64_t b = etace_bin(s, x, d);
@@ -347,6 +361,7 @@ static int etace_find(struct etace_work *w, int64_t i, int32_t kinds, int32_t z)
                 if (!(square < limit[s->kind[k]])) continue;
                 if (s->row[k] == i) continue;
                 if (square < ETACE_LEAST * ETACE_LEAST) return ETACE_CLOSE;
+                if (square < closest[s->kind[k]]) closest[s->kind[k]] = square;
                 w->found[2 * count] = s->row[k];
                 w->found[2 * count + 1] = s->kind[k];
                 ++count;
@@ -610,7 +625,7 @@ static void etace_work_free(struct etace_work *w) {
 
 void etace_list_free(struct etace_list *list) {
     free(list->slot), free(list->rows), free(list->images), free(list->species), free(list->atom);
-    free(list->neighbour), free(list->owner), free(list->shift);
+    free(list->neighbour), free(list->owner), free(list->shift), free(list->closest);
     memset(list, 0, sizeof *list);
 }
 
@@ -633,6 +648,7 @@ int etace_list_make(struct etace_list *list, int64_t structures, const int64_t *
     w.most = most;
     int error = etace_check(&w, list, counts, species, positions, cells, pbc, kinds, cutoffs);
     error = error ? error : etace_candidates(&w, list, species, positions, kinds, cutoffs);
+    error = error ? error : etace_far(&w, list, kinds);
     error = error ? error : etace_fill(list, species, kinds, lanes);
     error = error ? error : etace_pack(&w, list, kinds, lanes);
     error = error ? error : etace_deal(list, kinds, lanes, parts, apart);

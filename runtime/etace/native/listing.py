@@ -32,7 +32,13 @@ class List(ctypes.Structure):
         *((name, ctypes.c_int64) for name in NUMBERS),
         *((name, ctypes.POINTER(ctypes.c_int64)) for name in LONG),
         *((name, ctypes.POINTER(ctypes.c_int32)) for name in SHORT),
+        ("closest", ctypes.POINTER(ctypes.c_double)),
     ]
+
+    def closest_of(self, structures: int, n_species: int) -> np.ndarray:
+        """[structures, species, species], Å, of neighbours; infinite where there are none."""
+        shape = (structures, n_species, n_species)
+        return np.sqrt(np.ctypeslib.as_array(self.closest, shape))
 
     def layout(self, n_species: int, lanes: int, structure: np.ndarray | None) -> Layout:
         """A copy. structure: [atoms], of a batch"""
@@ -98,6 +104,8 @@ def _listed(
     if failed:
         return None
     try:
+        for s, own in zip(structures, made.closest_of(len(counts), n_species), strict=True):
+            s.know_closest(own)
         structure = np.repeat(np.arange(len(counts), dtype=np.int32), counts) if batch else None
         return made.layout(n_species, lanes, structure)
     finally:

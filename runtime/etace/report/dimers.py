@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
-from etace.errors import StructureError
+from etace.domain import Pair, Ranges, species_pairs
 
 SHORTEST = 0.3  # Å
 POINTS = 240
 NEAR = 0.85  # of the shortest distance in the data: a well may lie just inside it
 
+
 WELL = 1e-3  # eV: what is less deep is none
 BOND = 15.0  # eV: no two atoms are bound so strongly; CO is, by 11.2 eV, the strongest
-
-Pair = tuple[str, str]
-Ranges = Mapping[Pair, tuple[float, float] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +56,8 @@ def dimers(
         for pair, grid in zip(pairs, grids, strict=True)
         for r in grid
     ]
-    found = iter(model.evaluate_many(frames))
+    # far from the data is what they are for
+    found = iter(model.evaluate_many(frames, told=lambda frame, gap: None))
     alone = {s: next(found).energy for s in model.species}
     out = []
     for (pair, cutoff), grid in zip(pairs.items(), grids, strict=True):
@@ -68,41 +66,6 @@ def dimers(
             Dimer(pair, grid, both - alone[pair[0]] - alone[pair[1]], cutoff, seen.get(pair))
         )
     return out
-
-
-def species_pairs(model: Any) -> dict[Pair, float]:
-    """Unordered pairs with a bond, in the order of the species -> cutoff, Å."""
-    cutoffs = np.asarray(model.potential.cutoffs)
-    every = combinations_with_replacement(range(len(model.species)), 2)
-    return {
-        (model.species[a], model.species[b]): float(cutoffs[a, b])
-        for a, b in every
-        if cutoffs[a, b] > 0
-    }
-
-
-def ranges(model: Any, structures: Iterable[Any], names: Sequence[str] = ()) -> Ranges:
-    """Shortest and longest distance below the cutoff, Å, of every unordered pair in `ase.Atoms`; None:
-    there is none. names: of the structures, for messages"""
-    n = len(model.species)
-    least, most = np.full((n, n), np.inf), np.zeros((n, n))
-    for k, atoms in enumerate(structures):
-        try:
-            found = model.paired(atoms)
-            pairs = found.pairs
-        except StructureError as error:
-            if not names:
-                raise
-            raise StructureError(f"{names[k]}: {error}") from None
-        kinds = found.species[pairs.i], found.species[pairs.j]
-        np.minimum.at(least, kinds, pairs.r)
-        np.maximum.at(most, kinds, pairs.r)
-    index = {s: k for k, s in enumerate(model.species)}
-    return {
-        pair: (float(least[at]), float(most[at])) if np.isfinite(least[at]) else None
-        for pair in species_pairs(model)
-        for at in [(index[pair[0]], index[pair[1]])]
-    }
 
 
 def holes(found: Sequence[Dimer]) -> list[str]:
