@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,7 +105,9 @@ def command(
         },
     }
     if as_json:
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        from etace.io.jsontext import as_text
+
+        typer.echo(as_text(found))
     else:
         _print(found)
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -53,7 +53,9 @@ ModelOption = Annotated[
 
 def fail(message: str, code: int) -> NoReturn:
     """One line on stderr; 1: the file is invalid, 2: the command is."""
-    typer.echo(f"etace: {message}", err=True)
+    from etace.words import plain
+
+    typer.echo(f"etace: {chr(10).join(map(plain, message.split(chr(10))))}", err=True)
     raise typer.Exit(code)
 
 
@@ -98,6 +100,38 @@ def writable(path: Path) -> None:
         check_writable(path)
     except OSError as error:
         fail(f"cannot write {path}: {(error.strerror or str(error)).lower()}", 2)
+
+
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace files that etace did not write, inputs too.")
+]
+
+
+def check_output(path: Path, force: bool, inputs: Iterable[str | Path] = ()) -> None:
+    """Fail now, not after the work, if no file can be written at `path`, or if one would be lost: an input, or
+    one that etace did not write as it is."""
+    from etace.io.ours import is_one_of, is_ours
+
+    if not force and is_one_of(path, inputs):
+        fail(f"{path} is one of the inputs: name another output (--force replaces it)", 2)
+    if not force and path.is_file() and not is_ours(path):
+        fail(
+            f"{path} is there already, and not as etace wrote it: name another output (--force "
+            "replaces it)", 2,
+        )  # fmt: skip
+    writable(path)
+
+
+def input_files(structures: Iterable[str]) -> list[str]:
+    """The files that `a.xyz@0:10`, patterns and plain names stand for; of those there are."""
+    from etace.data.reading import expand
+    from etace.errors import EtaceError
+
+    found: list[str] = []
+    for given in structures:
+        with suppress(EtaceError):  # said when they are read
+            found += [name for _, name, _ in expand([given]) if "://" not in name]
+    return found
 
 
 def overrides(define: list[str] | None) -> dict[str, str]:
@@ -145,9 +179,9 @@ def report(diagnostics: Any, sources: Any, as_json: bool = False) -> None:
     from etacec.diagnostics import render_all, to_json
 
     if as_json:
-        import json
+        from etace.io.jsontext import as_text
 
-        typer.echo(json.dumps(to_json(diagnostics), indent=1, ensure_ascii=False))
+        typer.echo(as_text(to_json(diagnostics)))
     elif diagnostics:
         text = render_all(diagnostics, sources)
         if sys.stderr.isatty():

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from etacec.cli.common import Define, DTypeOption, SpecPath, compiled, report, write
+from etacec.cli.common import (
+    Define,
+    DTypeOption,
+    ForceOption,
+    SpecPath,
+    check_output,
+    compiled,
+    report,
+    write,
+)
 
 
 def command(
@@ -17,11 +26,13 @@ def command(
     ] = None,
     define: Define = None,
     dtype: DTypeOption = "float64",
+    force: ForceOption = False,
 ) -> None:
     """Compile a file to a readable JAX module."""
+    path = output or spec.with_suffix(".py")
+    check_output(path, force, [spec])
     done = compiled(spec, define, dtype)
     report(done.warnings, done.sources)
-    path = output or spec.with_suffix(".py")
     write(path, done.module)
     from etacec.certificate import counts
 

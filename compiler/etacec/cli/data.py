@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import exit_code, fail, replacing, telling, writable
+from etacec.cli.common import (
+    ForceOption,
+    check_output,
+    exit_code,
+    fail,
+    input_files,
+    replacing,
+    telling,
+)
 from etacec.cli.fit import key
 
 
@@ -34,6 +41,7 @@ def command(
         Path | None, typer.Option(help="Draw energies, forces and g(r): .png, .svg or .pdf.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All numbers, for programs.")] = False,
+    force: ForceOption = False,
 ) -> None:
     """Count, measure and question labelled structures."""
     from etace.data import Keys, read
@@ -45,7 +53,7 @@ def command(
         if plot.suffix not in (".png", ".svg", ".pdf"):
             fail(f"--plot draws .png, .svg or .pdf, not `{plot.name}`", 2)
         _needs_matplotlib()
-        writable(plot)
+        check_output(plot, force, input_files(files))
     keys = Keys(energy_key, forces_key, virial_key, stress_key, group_key)
     wanted = {"energy": energy, "forces": forces, "virial": virial}
     want = tuple(kind for kind, on in wanted.items() if on)
@@ -57,8 +65,9 @@ def command(
         fail(str(error), exit_code(error))
     if as_json:
         from etace.data.census_json import as_dict
+        from etace.io.jsontext import as_text
 
-        typer.echo(json.dumps(as_dict(counted, dataset), indent=1))
+        typer.echo(as_text(as_dict(counted, dataset)))
     else:
         found = [str(f) for f in dataset.found]
         remarks = [f"warning: {r}" for r in dataset.remarks]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +11,15 @@ from etacec.cli.common import (
     AnyPath,
     BackendOption,
     Define,
+    ForceOption,
     ModelOption,
+    check_output,
     console,
     exit_code,
     fail,
+    input_files,
     overrides,
     telling,
-    writable,
     write,
 )
 from etacec.cli.fit import key
@@ -61,13 +62,14 @@ def command(
     stress_key: Annotated[str | None, key("stress")] = None,
     group_key: Annotated[str | None, key("group")] = None,
     define: Define = None,
+    force: ForceOption = False,
 ) -> None:
     """Errors of a model on labelled structures: a table, and a report with -o."""
     for file, suffix, flag in ((output, ".html", "-o"), (as_json, ".json", "--json")):
         if file is not None and file.suffix != suffix:
             fail(f"{flag} writes {suffix}, not `{file.name}`", 2)
         if file is not None:
-            writable(file)
+            check_output(file, force, [path, *input_files(data)])
     kinds = [k for k, on in (("energy", energy), ("forces", forces), ("virial", virial)) if on]
     if not kinds:
         fail("nothing is left to compare", 2)
@@ -88,6 +90,8 @@ def command(
             path, model, params=params, overrides=overrides(define), cores=cores,
             backend=backend,
         )  # fmt: skip
+        if loaded.unfitted:
+            typer.echo(f"etace: note: {loaded.unfitted}", err=True)
         if extrapolation:
             loaded.extrapolation_grades([])  # to say so now that it has none
         _evaluate(loaded, data, keys, kinds, extrapolation, output, as_json)
@@ -109,10 +113,12 @@ def _evaluate(
     from etace.data import Keys, read
     from etace.fit.calibration import judge
     from etace.fit.tables import compare
+    from etace.io.jsontext import as_text
     from etace.report import Report, errors
     from etace.report.card import card, part
     from etace.report.grades import by_group, sentence
-    from etace.report.terminal import error_table, plain
+    from etace.report.terminal import error_table
+    from etace.words import plain
 
     begun = time.perf_counter()
     with telling() as tell:
@@ -144,7 +150,7 @@ def _evaluate(
         rows = [
             {k: v for k, v in row.items() if k != "set"} for row in errors.as_json({"": compared})
         ]
-        write(as_json, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        write(as_json, as_text(rows) + "\n")
         typer.echo(f"written: {as_json}")
     if output is not None:
         report = Report(
@@ -164,9 +170,10 @@ def _page(report: Any, data: Any, evaluated: dict[str, Any]) -> str:
     """The page of a report to which card, dimers and spec are added. evaluated: what the card says of data"""
     from dataclasses import replace
 
+    from etace.domain import ranges
     from etace.report import page
     from etace.report.card import card
-    from etace.report.dimers import dimers, holes, ranges, remarks
+    from etace.report.dimers import dimers, holes, remarks
 
     model = report.model
     curves = dimers(model, ranges(model, [s.atoms for s in data.structures]))

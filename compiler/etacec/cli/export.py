@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from etacec.cli.common import AnyPath, Define, DTypeOption, ModelOption, dtype_of, fail, overrides
+from etacec.cli.common import (
+    AnyPath,
+    Define,
+    DTypeOption,
+    ForceOption,
+    ModelOption,
+    check_output,
+    dtype_of,
+    fail,
+    overrides,
+)
 from etacec.cli.common import write as write_text
 
 KINDS = ("c",)
@@ -30,6 +40,7 @@ def command(
     ] = None,
     dtype: DTypeOption = "float64",
     define: Define = None,
+    force: ForceOption = False,
 ) -> None:
     """Write a potential that any program can link: NAME.c, NAME.h, and main.c, an example."""
     if to not in KINDS:
@@ -62,8 +73,11 @@ def command(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(f"cannot write to {output}: {error.strerror or error}", 2)
-    for file, text in export(program, coefficients, loaded.potential.cutoffs, name).items():
+    texts = export(program, coefficients, loaded.potential.cutoffs, name)
+    for file in texts:
+        check_output(output / file, force, [path])
+    for file, text in texts.items():
         write_text(output / file, text)
         typer.echo(f"written: {output / file}")
-    if loaded.length_basis and not np.any(loaded.get_linear_parameters()):
-        typer.echo("note: all linear parameters are zero (a start, not a fit)", err=True)
+    if loaded.unfitted:
+        typer.echo(f"etace: note: {loaded.unfitted}", err=True)

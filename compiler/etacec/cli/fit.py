@@ -17,15 +17,17 @@ import typer
 from etacec.cli.common import (
     BackendOption,
     Define,
+    ForceOption,
     ModelOption,
+    check_output,
     console,
     drop_output,
     exit_code,
     fail,
+    input_files,
     overrides,
     stop_once,
     telling,
-    writable,
     write,
 )
 from etacec.cli.run import configure
@@ -155,6 +157,7 @@ def command(
     group_key: Annotated[str | None, key("group")] = None,
     weight_key: Annotated[str | None, key("weight")] = None,
     define: Define = None,
+    force: ForceOption = False,
 ) -> None:
     """Fit a model's linear parameters: model file, settings, errors and report."""
     begun = time.perf_counter()
@@ -184,11 +187,13 @@ def command(
                 "split_seed": split_seed,
                 "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
             }  # fmt: skip
-            settings, data = _settings(spec, output, elements, size, e0, model, define, given, undo)
+            settings, data = _settings(
+                spec, output, elements, size, e0, model, define, given, undo, force
+            )
         if report and find_spec("matplotlib") is None:
             report = False
             typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
-        _fit(settings, data, (cores, scheduler, backend), report, begun)
+        _fit(settings, data, (cores, scheduler, backend), report, begun, _repeated(spec), force)
 
 
 @contextmanager
@@ -206,7 +211,7 @@ def _failures() -> Iterator[None]:
 
 def _given(context: typer.Context) -> list[str]:
     """Options on the command line that a settings file has itself."""
-    free = {"spec", "cores", "scheduler", "backend", "report"}
+    free = {"spec", "cores", "scheduler", "backend", "report", "force"}
     found = {p: context.get_parameter_source(p) for p in context.params if p not in free}
     return [
         f"--{p.replace('_', '-')}"
@@ -225,6 +230,7 @@ def _settings(
     define: list[str] | None,
     given: dict[str, Any],
     undo: ExitStack,
+    force: bool,
 ) -> tuple[Any, Any]:
     """Settings of a spec that is given, or of the default one for elements, which is written, and the
     data if they were read for it; undo: on what brings back a spec that stood there, should the fit fail.
@@ -245,11 +251,17 @@ def _settings(
         return settings, None
     path = beside(output, ".etace")
     settings = Settings(output=str(output), spec=str(path), **given)
+    check_output(path, force)
     with telling() as tell:
         data = files(settings, tell)
     train = parts_of(settings, data).train
     undo.enter_context(_written(path, _default_spec(path, elements, train, size, e0)))
     return settings, data
+
+
+def _repeated(spec: Path | None) -> Path | None:
+    """The settings file of a fit that is repeated, which may stand where its settings are written."""
+    return spec if spec is not None and spec.suffix == ".toml" else None
 
 
 @contextmanager
@@ -267,12 +279,19 @@ def _written(path: Path, text: str) -> Iterator[None]:
 
 
 def _fit(
-    settings: Any, data: Any, how: tuple[int | None, str | None, str], report: bool, begun: float
+    settings: Any,
+    data: Any,
+    how: tuple[int | None, str | None, str],
+    report: bool,
+    begun: float,
+    repeated: Path | None,
+    force: bool,
 ) -> None:
     from etace.fit.job import run
     from etace.fit.output import write_outcome
     from etace.fit.progress import Progress
     from etace.fit.settings import beside
+    from etace.io.ours import is_one_of
     from etace.report.terminal import error_table
 
     words = ["etace", *sys.argv[1:]]
@@ -280,7 +299,11 @@ def _fit(
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
     for ending in (".safetensors", ".fit.toml", ".progress.jsonl", *([".html"] if report else [])):
-        writable(beside(settings.output, ending))
+        path = beside(settings.output, ending)
+        if not is_one_of(path, [repeated] if repeated else []):
+            check_output(
+                path, force, [settings.spec, *input_files([*settings.train, *settings.test])]
+            )
     # what a batch system sends before it kills is as good as Ctrl-C
     before = signal.signal(signal.SIGTERM, stop_once)
     try:
@@ -289,7 +312,7 @@ def _fit(
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
             outcome = run(settings, progress, *how, data=data)
-            files = list(write_outcome(outcome, settings, progress, begun, report, words))
+            files = list(write_outcome(outcome, settings, progress, begun, report, words, force))
             took = time.perf_counter() - begun
         try:
             console().print(error_table(outcome.sets), highlight=False)
@@ -338,12 +361,13 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
 
 def _default_spec(path: Path, elements: str, train: Any, size: str, e0: str) -> str:
     """Its text, made for the structures that are fitted."""
+    from etace.io.ours import stamped
     from etace.loading import default_spec
 
     text, told = default_spec(elements.split(","), train.structures, size, e0)
     for line in told:
         typer.echo(line.replace("default spec:", f"default spec: {path},"), err=True)
-    return text
+    return stamped(text)
 
 
 def _weights(pairs: list[str] | None, file: Path | None) -> dict[str, dict[str, float]]:

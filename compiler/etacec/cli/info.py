@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,9 +18,11 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Species, cutoffs, functions and parameters, per model and per block."""
+    from etace.io.jsontext import as_text
+
     facts = _of_model(path) if path.suffix == ".safetensors" else _of_spec(path, define)
     if as_json:
-        typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+        typer.echo(as_text(facts))
     else:
         _print(facts)
 
@@ -152,7 +153,7 @@ def _named(found: Any) -> str:
 
 def _pairs(out: Console, found: list[tuple[str, str]]) -> None:
     """Names beside their texts, of which nothing is cut off; names and texts come from a file."""
-    from etace.report.terminal import plain
+    from etace.words import plain
     from rich.table import Table
     from rich.text import Text
 

@@ -10,13 +10,14 @@ import typer
 from etacec.cli.common import (
     AnyPath,
     Define,
+    ForceOption,
     ModelOption,
+    check_output,
     compiled,
     exit_code,
     fail,
     overrides,
     replacing,
-    writable,
 )
 from etacec.cli.run import configure
 
@@ -41,6 +42,7 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of random starts.")] = 0,
     define: Define = None,
+    force: ForceOption = False,
 ) -> None:
     """Draw dimer curves, all radial functions of every bond, or the model graph."""
     if what not in PICTURES:
@@ -49,7 +51,7 @@ def command(
         output = Path(f"{path.stem}_{what}.svg")
     if output.suffix not in FORMATS:
         fail(f"-o writes {', '.join(FORMATS)}, not `{output.name}`", 2)
-    writable(output)
+    check_output(output, force, [path, *([params] if params else [])])
     from etace.errors import EtaceError
 
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,15 +16,17 @@ from etacec.cli.common import (
     BackendOption,
     Define,
     DTypeOption,
+    ForceOption,
     ModelOption,
+    check_output,
     console,
     dtype_of,
     exit_code,
     fail,
+    input_files,
     overrides,
     replacing,
     telling,
-    writable,
 )
 
 SHOWN = 40  # rows of the table; the file written with -o has all
@@ -63,14 +64,25 @@ def command(
         bool,
         typer.Option("--extrapolation", help="How far every atom is from the fit's training data."),
     ] = False,
+    plain_names: Annotated[
+        bool,
+        typer.Option(
+            "--plain-names",
+            help="Write `energy`, `forces`, ... for `etace_energy`, ...; labels of the input are left out.",
+        ),
+    ] = False,
     backend: BackendOption = "auto",
     define: Define = None,
+    force: ForceOption = False,
 ) -> None:
-    """Evaluate a model on structures: a table, and a file with -o."""
+    """Evaluate a model on structures: a table, and a file with -o.
+
+    In an .xyz file what the model says is called `etace_energy`, `etace_forces`, ..., beside the labels of the input.
+    """
     if output is not None:
         if output.suffix not in (".xyz", ".extxyz", ".json"):
             fail(f"-o writes .xyz or .json, not `{output.name}`", 2)
-        writable(output)
+        check_output(output, force, [path, *input_files(structures)])
     kind = dtype_of(dtype)
     from etace.errors import EtaceError
 
@@ -91,19 +103,25 @@ def command(
         fail(str(error), exit_code(error) if path.exists() else 2)
     try:
         committee = loaded.committee is not None
-        found = loaded.committee_many(frames) if committee else loaded.evaluate_many(frames)
+        gaps: list[tuple[int, Any]] = []
+        evaluate = loaded.committee_many if committee else loaded.evaluate_many
+        found = evaluate(frames, told=lambda frame, gap: gaps.append((frame, gap)))
         grades = loaded.extrapolation_grades(frames) if extrapolation else repeat(None)
         results = list(_progress(found, len(frames)))
         more = [_more(r, own) for r, own in zip(results, grades)]  # noqa: B905 (repeat has no end)
     except EtaceError as error:
         fail(_which(loaded, frames, names, str(error)), 1)
-    _table(loaded, frames, names, results, more)
+    if loaded.unfitted:
+        typer.echo(f"etace: note: {loaded.unfitted}", err=True)
+    for line in _beyond(gaps, names):
+        typer.echo(f"warning: {line}", err=True)
+    _table(frames, names, results, more)
     if backend != "jax":
         typer.echo(f"backend: {loaded.backend_in_use}", err=True)
     for how_far in loaded.evaluator.spline_errors:
         typer.echo(str(how_far))
     if output is not None:
-        _write(output, frames, names, results, more)
+        _write(output, frames, names, results, more, plain_names)
         typer.echo(f"written: {output}")
 
 
@@ -229,14 +247,27 @@ COLUMNS: dict[str, tuple[str, Callable[[Any, int], str]]] = {
 }
 
 
+def _beyond(gaps: list[tuple[int, Any]], names: list[str]) -> Iterator[str]:
+    """What the training data had not, each with the structure where it is worst."""
+    from etace.words import count
+
+    by_names: dict[tuple[str, ...], list[tuple[int, Any]]] = {}
+    for frame, gap in gaps:
+        by_names.setdefault(gap.names, []).append((frame, gap))
+    for own in by_names.values():
+        frame, worst = min(own, key=lambda found: found[1].distance)
+        more = f" (and so in {count(len(own) - 1, 'more structure')})" if len(own) > 1 else ""
+        yield f"{names[frame]}: {worst}{more}"
+
+
 def _table(
-    loaded: Any,
     frames: list[Any],
     names: list[str],
     results: list[Any],
     more: list[dict[str, Any]],
 ) -> None:
     import numpy as np
+    from etace.words import plain
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -249,7 +280,7 @@ def _table(
         largest = float(np.linalg.norm(r.forces, axis=1).max())
         p = pressure(atoms, r.virial)
         table.add_row(
-            name, str(len(atoms)), f"{r.energy:.6f}", f"{r.energy / len(atoms):.6f}", f"{largest:.6f}",
+            plain(name), str(len(atoms)), f"{r.energy:.6f}", f"{r.energy / len(atoms):.6f}", f"{largest:.6f}",
             "-" if p is None else f"{p:.4f}",
             *(COLUMNS[kind][1](value, len(atoms)) for kind, value in own.items()),
         )  # fmt: skip
@@ -263,8 +294,6 @@ def _table(
             highlight=False,
             soft_wrap=True,
         )
-    if loaded.length_basis and not np.any(loaded.get_linear_parameters()):
-        typer.echo("note: all linear parameters are zero (a start, not a fit)", err=True)
 
 
 def _write(
@@ -273,12 +302,14 @@ def _write(
     names: list[str],
     results: list[Any],
     more: list[dict[str, Any]],
+    plain_names: bool,
 ) -> None:
     with replacing(path) as beside:
         if path.suffix != ".json":
-            _write_xyz(beside, frames, results, more)
+            _write_xyz(beside, frames, results, more, plain_names)
             return
         import numpy as np
+        from etace.io.jsontext import as_text
 
         rows = [
             {
@@ -292,29 +323,49 @@ def _write(
             }
             for atoms, name, r, own in zip(frames, names, results, more, strict=True)
         ]
-        beside.write_text(json.dumps(rows, indent=1), encoding="utf8")
+        beside.write_text(as_text(rows), encoding="utf8")
+
+
+OF_ATOMS = ("energies", "forces", "forces_std", "extrapolation_grade")
+
+
+def _in_place_of_labels(atoms: Any, found: dict[str, Any]) -> None:
+    """Results under the names of labels, of which none of the input is left."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from etace.data.labels import NAMES
+
+    labels = {x for kind in ("energy", "forces", "virial", "stress") for x in NAMES[kind]}
+    for held in (atoms.info, atoms.arrays):
+        for name in [k for k in held if k.lower() in labels | {"free_energy", "energies"}]:
+            del held[name]
+    plain = {k: v for k, v in found.items() if k in ("energy", "energies", "forces", "stress")}
+    atoms.calc = SinglePointCalculator(atoms, **plain)
+    for name, value in found.items():
+        if name not in plain:
+            (atoms.arrays if name in OF_ATOMS else atoms.info)[name] = value
 
 
 def _write_xyz(
-    path: Path, frames: list[Any], results: list[Any], more: list[dict[str, Any]]
+    path: Path,
+    frames: list[Any],
+    results: list[Any],
+    more: list[dict[str, Any]],
+    plain_names: bool,
 ) -> None:
-    from ase.calculators.singlepoint import SinglePointCalculator
     from ase.io import write
-    from ase.stress import full_3x3_to_voigt_6_stress
 
     out = []
     for atoms, r, own in zip(frames, results, more, strict=True):
         copy = atoms.copy()
-        for name in ("energy", "free_energy", "stress", "virial"):
-            copy.info.pop(name, None)  # labels of the input are not ours
-        for name in ("forces", "force", "energies"):
-            copy.arrays.pop(name, None)
-        found: dict[str, Any] = {"energy": r.energy, "forces": r.forces, "energies": r.energies}
+        found = {"energy": r.energy, "virial": r.virial, "energies": r.energies, "forces": r.forces}
         if pressure(atoms, r.virial) is not None:
-            found["stress"] = full_3x3_to_voigt_6_stress(-r.virial / atoms.get_volume())
-        copy.calc = SinglePointCalculator(copy, **found)
-        copy.info["virial"] = r.virial
-        for name, value in own.items():
-            (copy.info if name == "energy_std" else copy.arrays)[name] = value
+            found["stress"] = -r.virial / atoms.get_volume()
+        found |= own
+        if plain_names:
+            _in_place_of_labels(copy, found)
+        else:
+            copy.calc = atoms.calc
+            for name, value in found.items():
+                (copy.arrays if name in OF_ATOMS else copy.info)[f"etace_{name}"] = value
         out.append(copy)
     write(str(path), out, format="extxyz")

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import Define, DTypeOption, SpecPath, compiled, fail, write
+from etacec.cli.common import (
+    Define,
+    DTypeOption,
+    ForceOption,
+    SpecPath,
+    check_output,
+    compiled,
+    fail,
+    write,
+)
 
 STAGES = ("source", "ast", "model", "graph", "passes", "module", "inference", "native", "rows")
 
@@ -21,12 +30,15 @@ def command(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
     define: Define = None,
     dtype: DTypeOption = "float64",
+    force: ForceOption = False,
 ) -> None:
     """Show what the compiler makes of a file, stage by stage."""
     if stage not in STAGES:
         fail(f"--stage is one of {', '.join(STAGES)}, not `{stage}`", 2)
     if format not in ("text", "dot", "svg") or (format != "text" and stage != "graph"):
         fail("--format is text, or for the graph dot or svg", 2)
+    if output is not None:
+        check_output(output, force, [spec])
     done = compiled(spec, define, dtype)
     from etacec.ir import picture, show
 

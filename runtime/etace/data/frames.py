@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 from etace.data import extxyz, foreign
 from etace.errors import DataError, NoFileError
+from etace.words import plain
 
 NAMES = ".xyz, .traj, .db, .cif, .lammpstrj, OUTCAR, vasprun.xml, ..."
 FORMATS = f"its format is not known by name or content: name the file after it ({NAMES})"
@@ -49,8 +50,8 @@ def shown(name: str) -> str:
     """As given, but an absolute path without its folders and a URL without user and password: reports
     and model files, which are handed on, carry these names."""
     if "://" in name:
-        return re.sub(r"://[^/]*@", "://", name)
-    return os.path.basename(os.path.normpath(name)) if os.path.isabs(name) else name
+        return plain(re.sub(r"://[^/]*@", "://", name))
+    return plain(os.path.basename(os.path.normpath(name)) if os.path.isabs(name) else name)
 
 
 def without_password(name: str) -> str:
@@ -107,9 +108,9 @@ def _check(name: str, short: str) -> None:
     if "://" in name:
         return
     if "\0" in name or not os.path.lexists(name):
-        raise NoFileError(f"{name[:200] or repr(name)}: no such file")
+        raise NoFileError(f"{plain(name[:200]) or repr(name)}: no such file")
     if os.path.isdir(name):
-        raise DataError(f"{name}: a folder, not a file")
+        raise DataError(f"{plain(name)}: a folder, not a file")
     try:
         if Path(name).stat().st_size == 0:
             raise DataError(f"{short}: the file is empty")
@@ -118,7 +119,7 @@ def _check(name: str, short: str) -> None:
         with open(name, "rb"):
             pass
     except OSError as error:
-        raise DataError(f"{name}: {(error.strerror or 'cannot be read').lower()}") from None
+        raise DataError(f"{plain(name)}: {(error.strerror or 'cannot be read').lower()}") from None
 
 
 def _cut_in_a_row(path: Path) -> bool:

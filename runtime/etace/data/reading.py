@@ -86,7 +86,7 @@ def expand(files: Sequence[str | Path]) -> list[tuple[str, str, str]]:
             continue
         matches = sorted(glob.glob(name))
         if not matches:
-            raise NoFileError(f"{name}: no file is called so")
+            raise NoFileError(f"{shown(name)}: no file is called so")
         out += [(file, match, index) for match in matches]
     if not out:
         raise NoFileError("no files to read")

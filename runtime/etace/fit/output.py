@@ -12,6 +12,7 @@ from etace.fit.checkpoint import Checkpoint
 from etace.fit.job import Outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
+from etace.io.ours import is_ours, stamped
 from etace.io.replace import replacing
 from etace.report.card import card
 from etace.report.contents import Report
@@ -25,10 +26,12 @@ def write_outcome(
     begun: float,
     report: bool,
     command: Sequence[str] | None = None,
+    force: bool = False,
 ) -> Iterator[str]:
     """Write the files; yields their names as they are there.
 
     begun: time.perf_counter() when the command began; command: its words, for the card
+    force: replace settings that somebody has edited since etace wrote them; else they stay
     Raises EtaceError and OSError; the checkpoint goes when all is written.
     """
     now = datetime.datetime.now().astimezone()
@@ -39,7 +42,9 @@ def write_outcome(
     yield settings.output
     repeat = beside(settings.output, ".fit.toml")
     # once more with the record at the end: should the report fail, model and settings fit together
-    _write(repeat, to_toml(settings, {}))
+    edited = repeat.is_file() and not is_ours(repeat) and not force
+    if not edited:
+        _write(repeat, stamped(to_toml(settings, {})))
     if report:
         progress.begin("report")
         path = beside(settings.output, ".html")
@@ -51,8 +56,9 @@ def write_outcome(
         "seconds": {k: round(v, 3) for k, v in progress.seconds.items()},
         "seconds_in_all": round(time.perf_counter() - begun, 3),
     }
-    _write(repeat, to_toml(settings, record))
-    yield str(repeat)
+    if not edited:
+        _write(repeat, stamped(to_toml(settings, record)))
+        yield str(repeat)
     Checkpoint(beside(settings.output, ".checkpoint"), "").remove()
 
 

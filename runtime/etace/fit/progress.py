@@ -6,13 +6,14 @@ waits without knowing for what.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
+
+from etace.io.jsontext import as_text
 
 SILENT = 2.0  # seconds of a step until it is named
 PAUSE = 1.5  # factor on the time until the next line
@@ -101,7 +102,7 @@ class Progress:
 
     def _log(self, **record: Any) -> None:
         at = round(time.perf_counter() - self._begun, 3)
-        self._waiting += json.dumps({"at": at, **record}, ensure_ascii=False) + "\n"
+        self._waiting += as_text({"at": at, **record}, indent=None) + "\n"
         if self._file is not None:
             self._file.write(self._waiting)
             self._file.flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date as Date
@@ -16,6 +15,7 @@ import numpy as np
 
 from etace.data.frames import without_password
 from etace.fit.tables import UNITS, Comparison
+from etace.io.jsontext import finite
 from etace.potential import Linear
 from etace.report.errors import as_json
 from etace.words import count
@@ -75,8 +75,8 @@ def card(
         else shlex.join(map(without_password, command)),
         "settings_sha256": settings and hashlib.sha256(settings.encode()).hexdigest(),
     }
-    finite: dict[str, Any] = _finite(found)
-    return finite
+    out: dict[str, Any] = finite(found)
+    return out
 
 
 def data(
@@ -239,14 +239,3 @@ def _data_text(found: Mapping[str, Any]) -> str:
             digest = f" (sha256 {str(f['sha256'])[:16]}…)" if f.get("sha256") else ""
             parts.append(f"{f.get('name')}{digest}")
     return "\n".join(parts)
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for what JSON has no number for."""
-    if isinstance(value, Mapping):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, np.generic):
-        return _finite(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from etace.fit.tables import TOTAL, Comparison
 from etace.report.errors import TITLES, Row, beside, figure, from_json, rows
+from etace.words import plain
 
 
 def error_table(sets: Mapping[str, Sequence[Comparison]]) -> Table:
@@ -49,8 +50,3 @@ def _cells(row: Row, sets: Sequence[str]) -> list[Text]:
             means = (figure(x, e.count) for x in (e.rmse, e.mae))
             cells += [Text(str(e.count)), *map(Text, means), Text(figure(e.largest))]
     return cells
-
-
-def plain(text: str) -> str:
-    """Without characters that command a terminal: names come from data files."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
