@@ -153,10 +153,11 @@ def _evaluate(
         write(as_json, as_text(rows) + "\n")
         typer.echo(f"written: {as_json}")
     if output is not None:
+        compared_as: dict[str, Any] = {name: compared}
         report = Report(
             title=f"{model.name} on {', '.join(f.file for f in data.found)}",
             model=model,
-            **{name: compared},
+            **compared_as,
             warnings=said,
             calibration=covered,
             grades=grades,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from etace.data.labelled import Dataset, Found, Keys, Labelled
-from etace.data.reading import KINDS, _structure
+from etace.data.frames import Frame
+from etace.data.labelled import Dataset, Keys, Labelled
+from etace.data.reading import KINDS, labelled
 from etace.errors import DataError
 
 
@@ -23,24 +25,26 @@ def from_atoms(
 
     Raises DataError: labels as `read` refuses them; something that is no structure.
     """
-    out: list[Labelled] = []
-    places: dict[str, set[str]] = {kind: set() for kind in want}
+    if not structures:
+        raise DataError(f"{name}: no structures are given")
+    bare = [s for s in structures if not isinstance(s, Labelled)]
+    read, found = [], None
+    if bare:
+        read, found = labelled(_frames(structures, name), name, keys, want)
+    new = iter(read)
+    out = [s if isinstance(s, Labelled) else next(new) for s in structures]
+    missing = {kind: sum(getattr(s, kind) is None for s in out) for kind in want}
+    atoms = sum(len(s.atoms) for s in out)
+    if found is None:
+        found = labelled((), name, keys, (), survey=True)[1]
+        found = replace(found, keys=dict.fromkeys(want, ""))
+    return Dataset(tuple(out), (replace(found, structures=len(out), atoms=atoms, missing=missing),))
+
+
+def _frames(structures: Sequence[Any], name: str) -> Iterator[Frame]:
     for k, given in enumerate(structures):
         if isinstance(given, Labelled):
-            out.append(given)
             continue
         if not hasattr(given, "numbers") or not hasattr(given, "positions"):
             raise DataError(f"{name}:{k} is {type(given).__name__}, not an ase.Atoms")
-        made, where = _structure(given, f"{name}:{k}", keys, want)
-        out.append(made)
-        for kind, place in where.items():
-            places[kind].add(place)
-    if not out:
-        raise DataError(f"{name}: no structures are given")
-    missing = {kind: sum(getattr(s, kind) is None for s in out) for kind in want}
-    for kind in want:
-        if missing[kind] == len(out) and kind == "energy":
-            raise DataError(f"{name}: no structure has an energy")
-    atoms = sum(len(s.atoms) for s in out)
-    keys_of = {kind: ", ".join(sorted(own)) for kind, own in places.items()}
-    return Dataset(tuple(out), (Found(name, len(out), atoms, keys_of, missing),))
+        yield Frame(f"{name}:{k}", given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +108,22 @@ def _file(
     tell: Callable[[int], None],
 ) -> tuple[list[Labelled], Found]:
     short = shown(name) + (f"@{index}" if index else "")
+    return labelled(frames(name, index, survey), short, keys, want, survey, tell)
+
+
+def labelled(
+    given: Iterable[Frame],
+    short: str,
+    keys: Keys,
+    want: Sequence[str],
+    survey: bool = False,
+    tell: Callable[[int], None] = lambda done: None,
+) -> tuple[list[Labelled], Found]:
+    """Frames with their labels, and where these stood. short: what messages call the frames; else as `read`"""
     notes = Notes()
     out: list[Labelled] = []
     free: list[float | None] = []
-    for frame in frames(name, index, survey):
+    for frame in given:
         made, other = _structure(frame, keys, want, notes)
         out.append(made)
         free.append(other)
