@@ -28,7 +28,8 @@ def from_atoms(
     if not structures:
         raise DataError(f"{name}: no structures are given")
     bare = [s for s in structures if not isinstance(s, Labelled)]
-    read, found = [], None
+    read: list[Labelled] = []
+    found = None
     if bare:
         read, found = labelled(_frames(structures, name), name, keys, want)
     new = iter(read)
