@@ -136,7 +136,8 @@ def check(case: Case) -> str:
         model = load(path)
     found, expected = _numbers(model), numbers()
     same = found.keys() == expected.keys() and all(
-        np.allclose(own, expected[k], rtol=1e-12, atol=1e-12) for k, own in found.items()
+        own.shape == expected[k].shape and np.allclose(own, expected[k], rtol=1e-12, atol=1e-12)
+        for k, own in found.items()
     )
     if same:
         return SAME

@@ -4,6 +4,7 @@ The same for what comes to a Dask worker, which rebuilds models by the same func
 """
 
 import json
+import os
 
 import etace
 import numpy as np
@@ -168,6 +169,45 @@ def test_a_text_changed_with_the_digest_of_the_file_made_again(whole, tmp_path):
     write_model(path, tensors, metadata)
     with pytest.raises(ModelFileError, match="its spec is not the one its parameters belong to"):
         etace.load(path)
+
+
+@pytest.mark.parametrize(
+    "line", ['use "other.etace" as b', 'use "/etc/other.etace" as b', "use si_o as b"]
+)
+def test_a_model_file_reads_no_other_file(whole, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.etace").write_text(SPEC, encoding="utf8")
+    text = whole[1]["sources"][whole[1]["root"]] + line + "\n"
+    sources = {**whole[1]["sources"], whole[1]["root"]: text}
+    with pytest.raises(ModelFileError, match="does not compile") as caught:
+        from_tensors(whole[0], {**whole[1], "sources": sources}, "here")
+    assert "does not carry it" in str(caught.value)
+
+
+def test_arrays_with_objects_are_not_unpickled(tmp_path):
+    """`load = "..."` of a spec takes plain numbers."""
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "evil"),)
+
+    np.save(tmp_path / "a.npy", np.array([Evil()], object))
+    text = (
+        SPEC
+        + """radial R[n in 1..2] {
+  transform(r) = 1 - 2 * r / bond.rcut
+  envelope(y)  = (1 - y^2)^2
+  polynomials  = chebyshev(2)
+}
+bond *-* { rcut = 4 Å }
+pair V { from = R, weights = learnable(load = "a.npy") }
+model n = V
+"""
+    )
+    (tmp_path / "a.etace").write_text(text, encoding="utf8")
+    with pytest.raises(EtaceError, match="plain numbers"):
+        etace.load(tmp_path / "a.etace")
+    assert not (tmp_path / "evil").exists()
 
 
 def test_what_would_not_load_is_not_saved(whole, tmp_path):
