@@ -20,7 +20,7 @@ from etace.errors import ModelFileError
 Check = Callable[[Any, str], None]
 
 LONG = 1_000_000  # characters of a text, entries of a list
-LONGEST_NAME = 1_000  # characters
+LONGEST_NAME = 10_000  # characters
 PATH = 4_096  # of the name of a file
 WORD = r"[^\W\d]\w*"  # a name of the language
 HEX = r"[0-9a-f]{64}"
@@ -133,7 +133,7 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None =
     return check
 
 
-def plain(size: int = 100_000) -> Check:
+def plain(size: int = 2 * LONG) -> Check:
     """Whatever JSON can hold, of up to `size` values."""
 
     def check(value: Any, place: str) -> None:
@@ -149,10 +149,10 @@ def plain(size: int = 100_000) -> Check:
                 for k in own:
                     text("a text", longest=PATH)(k, f"a name in {place}")
                 waiting += [(v, depth + 1) for v in own.values()]
-            elif isinstance(own, list):
+            elif isinstance(own, list | tuple):
                 waiting += [(v, depth + 1) for v in own]
             elif isinstance(own, str):
-                text("a shorter text")(own, f"a text in {place}")
+                text("a shorter text", longest=20 * LONG)(own, f"a text in {place}")
             elif own is not None and not isinstance(own, bool):
                 number()(own, f"a value in {place}")
 
@@ -179,9 +179,9 @@ DOMAIN = record(
 FILE = text("the name of a file", r"[^\x00-\x1f\x7f]+", PATH)
 METADATA = record(
     {
-        "sources": table(FILE, text("the text of a spec"), 1_000),
+        "sources": table(FILE, text("the text of a spec"), 10_000),
         "root": FILE,
-        "overrides": table(name, text("the text of a value", longest=10_000), 1_000),
+        "overrides": table(name, text("the text of a value"), 10_000),
         "dtype": one_of(*DTYPES),
         "spec_sha256": text("a sha256", HEX),
         "versions": table(name, text("a version", longest=LONGEST_NAME), 100),
