@@ -7,14 +7,17 @@ digest. Other parameters with a right digest are another model: its numbers are 
 from __future__ import annotations
 
 import copy
+import io
 import json
 import random
 import tempfile
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import etacec
 import numpy as np
@@ -27,7 +30,7 @@ from etace.loading import load
 from etace.model import Model
 from etacec.cli import app
 from etacec.pipeline import spec_digest
-from typer.testing import CliRunner
+from typer.main import get_command
 
 from .harness import ACCEPTED, SAME, Case, Fault
 from .mutations import edited, mutated
@@ -131,7 +134,7 @@ def check(case: Case) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.safetensors"
         path.write_bytes(change.content)
-        if len(change.content) % 4 == 0:
+        if crc32(change.content) % 4 == 0:
             _inform(path)
         model = load(path)
     found, expected = _numbers(model), numbers()
@@ -148,11 +151,17 @@ def check(case: Case) -> str:
     return ACCEPTED
 
 
+@cache
+def _command() -> Any:
+    return get_command(app)
+
+
 def _inform(path: Path) -> None:
-    done = CliRunner().invoke(app, ["info", str(path)])
-    if not isinstance(done.exception, SystemExit | None):
-        raise done.exception
-    if not done.output.replace("\n", "").isprintable():
+    """`etace info`: no traceback, and nothing that commands a terminal."""
+    out = io.StringIO()
+    with redirect_stdout(out), redirect_stderr(out), suppress(SystemExit):
+        _command()(["info", str(path)])
+    if not out.getvalue().replace("\n", "").isprintable():
         raise Fault("`etace info` prints what commands a terminal")
 
 
