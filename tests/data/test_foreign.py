@@ -85,6 +85,17 @@ def test_the_command_counts_unlabelled_frames_without_flags(tmp_path, columns):
     assert "no energy (the keys there are: total); no forces" in done.output
 
 
+def test_types_in_a_dump_of_xyz_are_no_elements_either(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text("2\nAtoms. Timestep: 0\n1 0 0 0\n2 0 0 1.6\n" * 3)
+    data = read([path], survey=True)
+    assert [len(s.atoms) for s in data.structures] == [2, 2, 2]
+    assert "no elements" in str(data.remarks[0])
+    assert "dump_modify" in refused([path], want=())
+    path.write_text("2\nAtoms. Timestep: 0\nSi 0 0 0\nO 0 0 1.6\n")
+    assert read([path], want=()).species == ("O", "Si")
+
+
 # --- VASP --------------------------------------------------------------------------------------
 
 HEADER = """ POTCAR:    PAW_PBE Cu 22Jun2005

@@ -219,7 +219,7 @@ def telling(what: str = "structure") -> Iterator[Tell]:
         TextColumn(f"{what}s"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("")
+        task = shown.add_task("", total=None)
 
         def tell(step: str, done: int, total: int | None) -> None:
             shown.update(task, description=step, completed=done, total=total)

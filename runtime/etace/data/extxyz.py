@@ -64,11 +64,12 @@ class Lines:
 
 
 def read(
-    file: TextIO, name: str, numbers: range | None = None
+    file: TextIO, name: str, numbers: range | None = None, types: bool = False
 ) -> Iterator[tuple[int, Any, tuple[str, ...]]]:
     """(number of the frame from 0, `ase.Atoms`, remarks on how it was read).
 
     name: of the file, for messages; numbers: which frames, all unless given; the rest is skipped unread
+    types: whether numbers of types may stand for elements
 
     Raises DataError with the number of the line.
     """
@@ -93,7 +94,7 @@ def read(
             vectors.append((header, lines.number))
             header = lines.next_filled()
         if numbers is None or k in numbers:
-            frame = _Frame(lines, end - n)
+            frame = _Frame(lines, end - n, types)
             atoms = frame.atoms(comment.strip(), rows, vectors)
             yield k, atoms, (*remarks, *frame.remarks)
             remarks = ()
@@ -137,8 +138,8 @@ def _count(header: str, lines: Lines) -> int:
 class _Frame:
     """first: number of the line before the first atom"""
 
-    def __init__(self, lines: Lines, first: int):
-        self._lines, self._first = lines, first
+    def __init__(self, lines: Lines, first: int, types: bool):
+        self._lines, self._first, self._types = lines, first, types
         self.remarks: list[str] = []
 
     def atoms(self, comment: str, rows: list[str], vectors: list[tuple[str, int]]) -> Any:
@@ -233,6 +234,8 @@ class _Frame:
         return np.array(out, dtype=int if c.kind == "I" else None)
 
     def _elements(self, symbols: np.ndarray) -> list[int]:
+        if self._types and all(s.isdecimal() and 0 < int(s) < 100 for s in symbols):
+            return [int(s) for s in symbols]
         try:
             return [_element(str(s)) for s in symbols]
         except ValueError:

@@ -47,6 +47,9 @@ def look(name: str, kind: str) -> Known:
     if kind == "lammps-dump-text":
         with _text(name) as file:
             return _dump(file)
+    if kind == "extxyz":
+        with _text(name) as file:
+            return Known(elements=not _types_in_xyz(file))
     if kind == "lammps-data":
         with _text(name) as file:
             sections = {line.split("#")[0].strip() for line in file}
@@ -107,6 +110,12 @@ def _dump(file: IO[str]) -> Known:
         if line.startswith("ITEM: ATOMS"):
             return Known(bool({"element", "mass"} & set(line.split())), units)
     return Known(elements=False)
+
+
+def _types_in_xyz(file: IO[str]) -> bool:
+    """Whether LAMMPS wrote it (`dump xyz`), with types where elements should stand."""
+    file.readline()
+    return file.readline().startswith("Atoms. Timestep") and file.readline()[:1].isdecimal()
 
 
 def _outcar(file: IO[str]) -> Iterator[int]:

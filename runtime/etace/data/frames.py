@@ -146,13 +146,13 @@ def _found(
     name: str, index: str, kind: str, short: str
 ) -> Iterator[tuple[str, Any, tuple[str, ...], bool]]:
     """(number or id, atoms, remarks, whether elements are known)"""
+    known = foreign.look(name, kind)
     if kind == "database":
         own: Iterator[tuple[Any, Any, tuple[str, ...]]] = _rows(name, index)
     elif kind == "extxyz":
-        own = _xyz(name, index, short)
+        own = _xyz(name, index, short, types=not known.elements)
     else:
         own = _by_ase(name, index, kind)
-    known = foreign.look(name, kind)
     for k, atoms, remarks in own:
         more = foreign.distrust(atoms, k, kind, known, f"{short}:{k}")
         if not known.elements:
@@ -203,14 +203,16 @@ def _by_ase(name: str, index: str, kind: str) -> Iterator[tuple[int, Any, tuple[
         yield k, atoms, ()
 
 
-def _xyz(name: str, index: str, short: str) -> Iterator[tuple[int, Any, tuple[str, ...]]]:
+def _xyz(
+    name: str, index: str, short: str, types: bool
+) -> Iterator[tuple[int, Any, tuple[str, ...]]]:
     numbers = _numbers(name, index)
     whole = sys.maxsize
     if numbers.start < 0 or (numbers.stop is not None and numbers.stop < 0):
         with _text(name) as file:
             whole = extxyz.count(file, short)
     with _text(name) as file:
-        yield from extxyz.read(file, short, range(*numbers.indices(whole)))
+        yield from extxyz.read(file, short, range(*numbers.indices(whole)), types)
 
 
 def _text(name: str) -> TextIO:
