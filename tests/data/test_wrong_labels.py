@@ -171,6 +171,11 @@ def test_wrong_labels_are_found(right, name, change, words):
     assert all("\n" not in line for line in found)
 
 
+def test_energies_may_be_relative_to_the_lowest(right):
+    lowest = min(s.energy for s in right["strained"])
+    assert said([replace(s, energy=s.energy - lowest) for s in right["strained"]]) == []
+
+
 def test_forces_of_zero_that_symmetry_explains_are_sound():
     crystals = [by_emt(bulk("Cu", a=a, cubic=True), k) for k, a in enumerate((3.5, 3.6, 3.7))]
     dimer = by_emt(Atoms("Cu2", [[0, 0, 0], [0, 0, 2.2]]), 3)

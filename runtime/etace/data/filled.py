@@ -1,6 +1,6 @@
 """Values that nobody computed: zeros where there cannot be any, and one energy for many structures.
 
-zero_energy: exactly 0 eV, with atoms that are neighbours
+zero_energy: exactly 0 eV, with atoms that are neighbours, in several structures or in all
 zero_forces: all exactly 0, where the neighbours of some atom do not balance
 zero_virial: exactly 0, with forces or in cells of different volumes
 constant: the same energy to the last digit for structures that differ, and so do their forces
@@ -27,8 +27,10 @@ BETTER, ENOUGH = 0.2, 5
 
 
 def zero_energy(structures: Sequence[Labelled], nearest: np.ndarray) -> list[int]:
-    """nearest: [structures], Å, inf without neighbours"""
-    return [k for k, s in enumerate(structures) if s.energy == 0 and np.isfinite(nearest[k])]
+    """nearest: [structures], Å, inf without neighbours. One among others is the origin of energies."""
+    own = [k for k, s in enumerate(structures) if s.energy is not None and np.isfinite(nearest[k])]
+    found = [k for k in own if structures[k].energy == 0]
+    return found if len(found) > 1 or len(found) == len(own) else []
 
 
 def zero_forces(structures: Sequence[Labelled]) -> list[int]:
