@@ -64,7 +64,7 @@ def contradictions(
 ) -> list[str]:
     """What is likely wrong with the labels, one sentence each.
 
-    compared: the structures by the model that was fitted to them; say: told that the search begins
+    compared: the structures by the model that was fitted to them; say: told that there is something to check
     """
     parts = _parts(structures, compared)
     suspects = _suspects(parts, compared, BAD)
@@ -72,8 +72,8 @@ def contradictions(
     doubtful = _suspects([""] * len(parts), compared, DOUBTFUL)
     if not (suspects or doubtful or rows < ROWS * model.length_basis):
         return []
-    if suspects:
-        say("the fit is bad: looking for labels that contradict each other")
+    worst = f" ({', '.join(filter(None, suspects))} fitted worst)" if any(suspects) else ""
+    say(f"checking labels against each other{worst}")
     chosen = sample(structures, parts)
     witness = Witness(model, [structures[k] for k in chosen], [parts[k] for k in chosen], cores)
     order = [p for p, _ in Counter(suspects).most_common(SUSPECTS)]
