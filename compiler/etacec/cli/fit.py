@@ -236,6 +236,7 @@ def _settings(
     data if they were read for it; undo: on what brings back a spec that stood there, should the fit fail.
     """
     from etace.fit.gather import files, parts_of
+    from etace.fit.progress import Progress
     from etace.fit.settings import Settings, beside
 
     if output is None:
@@ -254,8 +255,10 @@ def _settings(
     check_output(path, force)
     with telling() as tell:
         data = files(settings, tell)
-    train = parts_of(settings, data).train
-    undo.enter_context(_written(path, _default_spec(path, elements, train, size, e0)))
+    with Progress(lambda line: typer.echo(line, err=True)) as progress:
+        progress.begin("choose the default spec")
+        text = _default_spec(path, elements, parts_of(settings, data).train, size, e0)
+    undo.enter_context(_written(path, text))
     return settings, data
 
 
