@@ -108,22 +108,22 @@ def _file(
     tell: Callable[[int], None],
 ) -> tuple[list[Labelled], Found]:
     short = shown(name) + (f"@{index}" if index else "")
-    return labelled(frames(name, index, survey), short, keys, want, survey, tell)
+    return of_frames(short, frames(name, index, survey), keys, want, survey, tell)
 
 
-def labelled(
-    given: Iterable[Frame],
-    short: str,
+def of_frames(
+    name: str,
+    own: Iterable[Frame],
     keys: Keys,
     want: Sequence[str],
     survey: bool = False,
-    tell: Callable[[int], None] = lambda done: None,
+    tell: Callable[[int], None] = lambda n: None,
 ) -> tuple[list[Labelled], Found]:
-    """Frames with their labels, and where these stood. short: what messages call the frames; else as `read`"""
+    """Frames of one source with their labels, and what was found. name: of the source; the others: as of `read`"""
     notes = Notes()
     out: list[Labelled] = []
     free: list[float | None] = []
-    for frame in given:
+    for frame in own:
         made, other = _structure(frame, keys, want, notes)
         out.append(made)
         free.append(other)
@@ -134,12 +134,12 @@ def labelled(
     for kind in want:
         notes.refuse_if_all_odd(kind, len(out) - missing[kind])
         if missing[kind] == len(out) and _needed(kind, keys, survey, out):
-            raise DataError(f"{short}: {_nothing(kind, notes)}")
+            raise DataError(f"{name}: {_nothing(kind, notes)}")
     keys_of = {kind: ", ".join(sorted(notes.where[kind])) for kind in want}
     used = {place.split(" (")[0] for own in notes.where.values() for place in own}
     others = tuple(sorted(notes.keys - used))
     atoms = sum(len(s.atoms) for s in out)
-    return out, Found(short, len(out), atoms, keys_of, missing, others, notes.remarks())
+    return out, Found(name, len(out), atoms, keys_of, missing, others, notes.remarks())
 
 
 def _needed(kind: str, keys: Keys, survey: bool, structures: Sequence[Labelled]) -> bool:
