@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from etacec.words import meant
@@ -67,10 +68,12 @@ class Report:
     """Collects what a stage finds, so that everything is reported at once."""
 
     found: list[Diagnostic] = field(default_factory=list)
+    _seen: set[Diagnostic] = field(default_factory=set)
 
     def add(self, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
         diagnostic = Diagnostic(code, message, span, label, help)
-        if diagnostic not in self.found:
+        if diagnostic not in self._seen:
+            self._seen.add(diagnostic)
             self.found.append(diagnostic)
 
     @property
@@ -104,6 +107,7 @@ def shown(text: str, limit: int = 60) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+MOST = 100  # findings that are printed
 WIDEST = 120  # characters of a source line that are shown
 
 
@@ -126,11 +130,16 @@ def _line(source: str) -> str:
     )
 
 
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
 def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
     """A diagnostic under its source line, as rustc and Ruff print it. No colour: the caller adds it."""
     span = diagnostic.span
     head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
-    lines = (sources.get(span.file) or "").split("\n")
+    lines = _lines(sources.get(span.file) or "")
     source = lines[span.line - 1].rstrip("\r") if span.line <= len(lines) else ""
     source, column = _window(source, span.column)
     out = [head]
@@ -154,7 +163,11 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
 
 
 def render_all(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> str:
-    return "\n".join(render(d, sources) for d in in_order(diagnostics))
+    ordered = in_order(diagnostics)
+    out = [render(d, sources) for d in ordered[:MOST]]
+    if len(ordered) > MOST:
+        out.append(f"... and {len(ordered) - MOST} more\n")
+    return "\n".join(out)
 
 
 def to_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from etacec.model.values import Amount, Fault, Scope, Value, with_dimension
 from etacec.syntax import ast
 
 KEYS = ("rin", "r0", "rcut")
+MOST = 20  # lines for one key of one pair
 DEFAULT_RCUT = Fraction(5, 2)  # times r0
 
 
@@ -77,7 +78,9 @@ def _rules(
                     )  # fmt: skip
                     continue
                 rule = Rule(unit.depth, ends.count("*"), entry.value, unit, entry.span)
-                rules.setdefault((a, b, entry.key), []).append(rule)
+                same = rules.setdefault((a, b, entry.key), [])
+                if len(same) < MOST:  # more would only be said to contradict one another too
+                    same.append(rule)
     return rules
 
 

@@ -18,7 +18,7 @@ import lark
 from etace.io.cache import code_folder, keep, kept
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from etacec.diagnostics import Diagnostic, Mistakes, Report, Span, did_you_mean, shown
+from etacec.diagnostics import MOST, Diagnostic, Mistakes, Report, Span, did_you_mean, shown
 from etacec.syntax import ast
 from etacec.syntax.build import DIGITS, Builder
 from etacec.syntax.mistakes import BEFORE, CHARACTERS, KEYS_MEANT, KEYWORDS, MISTAKES, TWO, Mistake
@@ -127,6 +127,8 @@ def _parse_in_pieces(text: str, name: str) -> list[Tree[Token]]:
             found = _explain(error, name, piece)
             span = replace(found.span, line=found.span.line + blank)
             report.add(found.code, found.message, span, found.label, found.help)
+            if len(report.found) > MOST:
+                break
     if not report.found:  # pieces parse alone but not together: two declarations on one line
         try:
             return [parser().parse(text)]
