@@ -50,7 +50,9 @@ class Mistakes(Exception):
     def __init__(self, diagnostics: Iterable[Diagnostic], sources: Mapping[str, str] | None = None):
         self.diagnostics = tuple(diagnostics)
         self.sources = dict(sources or {})
-        super().__init__("; ".join(d.message for d in self.diagnostics))
+        said = [d.message for d in self.diagnostics[:FIRST]]
+        more = len(self.diagnostics) - len(said)
+        super().__init__("; ".join([*said, *([f"and {more} more"] if more else [])]))
 
 
 class CompilerBug(AssertionError):
@@ -107,6 +109,7 @@ def shown(text: str, limit: int = 60) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+FIRST = 10  # findings that an exception names
 MOST = 100  # findings that are printed
 WIDEST = 120  # characters of a source line that are shown
 

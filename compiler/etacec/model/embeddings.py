@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from etacec.diagnostics import did_you_mean, shown
+from etacec.formula.work import Spent, Work
 from etacec.model.entries import (
     MAX_CHANNELS,
     MAX_L,
     NEEDED,
+    STEP,
     Entries,
     word,
 )
@@ -41,7 +43,8 @@ def binder_values(block: ast.Block, scope: Scope) -> list[tuple[str, range]]:
     return out
 
 
-def radial(block: ast.Block, name: str, scope: Scope, entries: Entries) -> Radial:
+def radial(block: ast.Block, name: str, scope: Scope, entries: Entries, work: Work) -> Radial:
+    """work: of the whole file, for the conditions on its channels."""
     binders = binder_values(block, scope)
     names = tuple(n for n, _ in binders)
     for n, values in binders:
@@ -58,6 +61,13 @@ def radial(block: ast.Block, name: str, scope: Scope, entries: Entries) -> Radia
         total *= len(values)
     if total > MAX_CHANNELS:
         raise Fault("E406", f"{total} channels: at most {MAX_CHANNELS} are possible", block.span)
+    try:
+        work.spend(STEP * total * sum(ast.operations(w.condition) for w in entries.wheres))
+    except Spent:
+        raise Fault(
+            "E402", f"{total} channels are too many for this condition", block.span,
+            help="shorten the ranges or the condition",
+        ) from None  # fmt: skip
     channels = [
         c
         for c in itertools.product(*(v for _, v in binders))

@@ -40,6 +40,7 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
     **{(b, w): _LENGTHS for b in ("radial", "basis") for w in ("cutoff", "rcut", "r_cut", "rc", "r_max", "rmax", "cutoff_radius", "rin", "r0")},
 }  # fmt: skip
 """(kind of block, a key that it does not have): where that is said."""
+STEP = 2  # steps of a budget for one operation of a condition
 MAX_CHANNELS = 20_000
 MAX_L = 20
 MAX_ORDER = 8

@@ -16,13 +16,13 @@ from fractions import Fraction
 
 from etacec.diagnostics import Span
 from etacec.formula.work import Work
+from etacec.model.entries import STEP
 from etacec.model.values import Fault, Real, Scope, Value, holds, number, truth
 from etacec.syntax import ast
 
 MOST = 100_000  # products of all bases of a file
-STEPS = 8_000_000  # for looking at products, of a file
-_ONE = 8  # steps for a product, and for each operation of a condition on each of its factors
-_OPERATION = 2
+STEPS = 6_000_000  # for looking at products, of a file
+_ONE = 8  # steps for a product besides its conditions
 _LONGEST = 300  # sums of costs that are told apart in counting
 _FEW = 20_000  # products that are looked at without counting them first
 
@@ -58,8 +58,8 @@ def products(
     others: list[ast.Expr] = []
     each = _ONE
     for condition in conditions:
-        each += _OPERATION * ast.operations(condition) * order
-        work.spend(_OPERATION * ast.operations(condition) * len(factors))
+        each += STEP * ast.operations(condition) * order
+        work.spend(STEP * ast.operations(condition) * len(factors))
         budget = _budget(condition, factors, scope)
         if budget is None:
             others.append(condition)

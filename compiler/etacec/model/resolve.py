@@ -220,7 +220,7 @@ def _one(
             names.broken.add(local)
             return
         if block.kind == "radial":
-            names.radials[local] = embeddings.radial(block, full, scope, entries)
+            names.radials[local] = embeddings.radial(block, full, scope, entries, work)
         elif block.kind == "angular":
             names.angulars[local] = embeddings.angular(block, full, scope, entries)
         elif block.kind == "basis":
