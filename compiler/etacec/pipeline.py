@@ -37,7 +37,7 @@ from etacec.coupling.cost import STEPS
 from etacec.diagnostics import Diagnostic, Mistakes
 from etacec.ir.graph import ModelGraph
 from etacec.ir.lower import lower
-from etacec.model.files import Files
+from etacec.model.files import Files, read_text
 from etacec.model.resolve import resolve
 from etacec.model.smoothness import Contact, smoothness
 from etacec.model.spec import Spec
@@ -160,7 +160,7 @@ def compile_file(
 ) -> Compilation:
     """Compile a file. Raises OSError or UnicodeDecodeError if it cannot be read, else as above."""
     path = Path(path)
-    text = path.read_text(encoding="utf8")
+    text = read_text(path)
     return compile_text(
         text,
         path.name,

@@ -41,3 +41,25 @@ def test_a_wrong_word_is_no_markup(words):
     done = CliRunner().invoke(app, words)
     assert done.exit_code in (1, 2)
     assert isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "long.etace"],
+        ["check", "uses.etace"],
+        ["fit", "long.etace", "--train", "a.xyz", "-o", "m.safetensors"],
+        ["fit", "a.etace", "--train", "a.xyz", "-o", "m.safetensors", "--weights", "long.toml"],
+        ["fit", "long.toml"],
+    ],
+)
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path, monkeypatch, words):
+    """As /dev/zero is, or data under the name of a spec."""
+    monkeypatch.chdir(tmp_path)
+    Path("long.etace").write_bytes(b"#" * 10_000_100)
+    Path("long.toml").symlink_to("/dev/zero")
+    Path("uses.etace").write_text('etace 1\nuse "long.etace"\nspecies Si\n')
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert "longer than 10000000" in done.stderr

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+
+LARGEST = 10_000_000  # characters of a spec
 
 
 class NoFile(Exception):
@@ -69,7 +72,7 @@ class Files:
 
     def _read(self, shown: str) -> str:
         try:
-            return self._path(shown).read_text(encoding="utf8")
+            return read_text(self._path(shown))
         except OSError as error:
             raise NoFile((error.strerror or "it cannot be read").lower()) from None
         except UnicodeDecodeError:
@@ -96,6 +99,16 @@ class Files:
                 return np.asarray(found[names[0]])
             except Exception:
                 raise NoFile("it is not a numpy file of plain numbers") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a spec. Raises OSError, of a file without end too, and UnicodeDecodeError."""
+    with path.open(encoding="utf8") as file:
+        text = file.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        message = f"longer than {LARGEST} characters, so no .etace file"
+        raise OSError(errno.EFBIG, message, str(path))
+    return text
 
 
 def name_beside(name: str, beside: str) -> str:
