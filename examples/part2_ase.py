@@ -9,7 +9,7 @@ from ase.io import read
 from ase.md.verlet import VelocityVerlet
 
 here = Path(__file__).parent
-atoms = read(here / "data/SiO2_EDI_test.xyz")
+atoms = read(here / "data/SiO2_EDI_test.xyz", index=0)
 atoms.calc = etace.Calculator(here / "si_o.safetensors")
 
 print(f"E      = {atoms.get_potential_energy():.6f} eV")

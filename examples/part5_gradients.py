@@ -1,16 +1,18 @@
-"""Part 5: gradients in the parameters: train the radial weights too, with optax.
+"""Part 5: gradients in the parameters: train the radial weights too, with optax."""
 
-pip install optax
-"""
-
+import sys
 from pathlib import Path
 
 import etace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from ase.io import read
+
+try:
+    import optax
+except ImportError:
+    sys.exit("this example needs optax, which etace does not: pip install optax")
 
 here = Path(__file__).parent
 model = etace.load(here / "../specs/scratch.etace", "combined")

@@ -26,6 +26,48 @@ def test_the_example_runs(path, tmp_path):
         assert (tmp_path / "model.safetensors").exists()
 
 
+BLOCKS = (ROOT / "README.md").read_text("utf8").split("<!-- python -->\n```python\n")[1:]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_the_python_of_the_readme_runs_as_pasted(block, tmp_path):
+    """In a fresh interpreter, in a folder with the checkout's examples and specs."""
+    for folder in ("examples", "specs"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    text = block.split("```")[0]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=tmp_path,
+        env=os.environ,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "-119.18" in done.stdout
+
+
+def test_without_optax_the_example_says_what_to_install(tmp_path):
+    (tmp_path / "optax.py").write_text("raise ImportError('no optax')\n")
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples/part5_gradients.py"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        "this example needs optax, which etace does not: pip install optax"
+    ]
+
+
+def test_the_first_example_shows_a_fitted_energy():
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples/part1_model.py"], capture_output=True, text=True
+    )
+    assert "fitted:     E = -119.181 eV" in done.stdout, done.stderr
+
+
 def test_the_readme_names_both_commands():
     text = (ROOT / "README.md").read_text()
     for mark in ("run", "test"):
