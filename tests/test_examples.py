@@ -1,6 +1,7 @@
 """Every example runs as it is, and the README's commands are those CI takes from it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,24 @@ def test_the_python_of_the_readme_runs_as_pasted(block, tmp_path):
         timeout=600,
         cwd=tmp_path,
         env=os.environ,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "-119.18" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
+def test_the_c_program_of_the_page_on_native_kernels_runs_as_pasted(tmp_path):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    page = (ROOT / "docs/native.md").read_text("utf8")
+    block = page.split("## Use it in a C program\n\n```sh\n")[1].split("```")[0]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ec", block],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
     )
     assert done.returncode == 0, done.stderr
     assert "-119.18" in done.stdout

@@ -112,6 +112,7 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             model=model,
             card=model.card,
             train=outcome.train,
+            validation=outcome.valid or None,
             test=outcome.test or None,
             gamma=solved.gamma,
             c=solved.c,

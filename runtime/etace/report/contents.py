@@ -19,7 +19,7 @@ class Report:
     """All that a page shows; what is None or empty has no section.
 
     model: `etace.Model`, for names of parameters; card: as of `card.card`
-    train, test: as of `fit.tables.compare`; data: of an evaluation, where nobody knows whether the fit
+    train, validation, test: as of `fit.tables.compare`; data: of an evaluation, where nobody knows whether the fit
         saw these structures
     gamma, c: [P], of the prior and the linear parameters; prior_scale: standard deviation of gamma c
     dimers: as of `dimers.dimers`
@@ -33,6 +33,7 @@ class Report:
     model: Any = None
     card: Mapping[str, Any] | None = None
     train: Sequence[Comparison] | None = None
+    validation: Sequence[Comparison] | None = None
     test: Sequence[Comparison] | None = None
     data: Sequence[Comparison] | None = None
     gamma: np.ndarray | None = None
@@ -50,5 +51,10 @@ class Report:
     @property
     def sets(self) -> dict[str, Sequence[Comparison]]:
         """Those that there are, by name; the last is the one to judge a model by."""
-        every = {"train": self.train, "test": self.test, "data": self.data}
+        every = {
+            "train": self.train,
+            "validation": self.validation,
+            "test": self.test,
+            "data": self.data,
+        }
         return {name: found for name, found in every.items() if found}

@@ -106,7 +106,7 @@ def remarks(found: Sequence[Dimer]) -> list[str]:
         if near.any() and d.energy[near].min() < -BOND:
             k = int(np.argmin(np.where(near, d.energy, np.inf)))
             out.append(
-                f"the dimer {d.name} has a hole of {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, at distances in "
-                f"the data ({shown}): the strongest bond of two atoms is 11 eV"
+                f"the dimer {d.name} has a hole of {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, beside or among the "
+                f"distances in the data ({shown}): the strongest bond of two atoms is 11 eV"
             )
     return out

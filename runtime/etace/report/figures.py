@@ -23,7 +23,12 @@ from etace.words import count
 
 MOST = 20_000
 LEAST = (1e-2, 1e-3)  # of a force and of its error, eV/Å, on logarithmic axes
-SETS = {"train": style.TRAIN, "test": style.TEST, "data": style.TEST}
+SETS = {
+    "train": style.TRAIN,
+    "validation": style.COLOURS[3],
+    "test": style.TEST,
+    "data": style.TEST,
+}
 AXES = {"energy": "E, eV/atom", "forces": "F, eV/Å", "virial": "V, eV/atom"}
 ERRORS = {"energy": "ΔE, meV/atom", "forces": "ΔF, eV/Å", "virial": "ΔV, meV/atom"}
 NAMES = {"energy": "energy", "forces": "forces", "virial": "virial"}
