@@ -2,6 +2,7 @@
 
 import builtins
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -103,6 +104,34 @@ def test_the_page_needs_no_network_and_runs_no_script(text):
 def test_names_from_the_data_are_text_and_nothing_else(text):
     assert "<script" not in text
     assert text.count("&lt;script&gt;") >= 7  # title twice, card, table, legend, warning, settings
+
+
+def hostile(value):
+    """The same shape with every text, key and value, by somebody who wants to get out of it."""
+    if isinstance(value, dict):
+        return {f"{k}{HOSTILE}": hostile(v) for k, v in value.items()} | {
+            k: hostile(v) for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [hostile(v) for v in value]
+    return f"\"' onload=x>{HOSTILE}" if isinstance(value, str) else value
+
+
+def test_a_hostile_card_stays_text(report):
+    card = {
+        "model": "m", "elements": ["Si"], "cutoff": 5.5, "date": "2026", "command": "etace", "seed": 1,
+        "parameters": {"linear": "9", "other": 3}, "functions": "9", "settings_sha256": "0",
+        "committee": {"members": "8", "scale": 1.0}, "versions": {"etace": "0", "jax": "1"},
+        "data": {"train": {"files": [{"name": "x", "sha256": "y"}], "labels": {"energy": "1"}}},
+        "units": {"energy": "meV"}, "errors": [{"set": "train", "group": "g", "kind": "energy"}],
+    }  # fmt: skip
+    text = page(replace(report, card=hostile(card)), figures=False)
+    assert "<script" not in text
+    for tag, attributes in Tags(text).found:
+        assert "onload" not in attributes, tag
+    for odd in (5, [], "x"):
+        for key in card:
+            page(Report("odd", card={**card, key: odd}), figures=False)
 
 
 def test_the_page_has_every_section_and_its_ids_are_unique(text):
