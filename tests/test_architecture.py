@@ -56,9 +56,25 @@ def test_the_runtime_does_not_know_the_compiler():
             assert not [n for n in imports(path) if n.startswith("etacec")], path
 
 
-def test_the_compiler_needs_no_computer_algebra():
-    for path in (ROOT / "compiler/etacec").rglob("*.py"):
-        assert "sympy" not in {n.split(".")[0] for n in imports(path)}, path
+def test_sympy_stays_where_roots_are_looked_for():
+    users = {
+        path.relative_to(ROOT / "compiler/etacec").as_posix()
+        for path in (ROOT / "compiler/etacec").rglob("*.py")
+        if "sympy" in {n.split(".")[0] for n in imports(path)}
+    }
+    assert users == {"formula/roots.py"}
+
+
+def test_most_specs_do_not_wait_for_sympy():
+    code = (
+        "import sys; from etacec import compile_file\n"
+        "for name in sys.argv[1:]: compile_file(name)\n"
+        "print('sympy' in sys.modules)"
+    )
+    specs = [str(ROOT / f"specs/{name}.etace") for name in ("si_o", "si_zbl", "preset", "scratch")]
+    command = [sys.executable, "-c", code, *specs]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_importing_etace_costs_nothing():

@@ -1,4 +1,4 @@
-"""Real roots of rational formulas, exactly: polynomials with whole coefficients, and Sturm's chain.
+"""Real roots of rational formulas, exactly: polynomials with whole coefficients.
 
 A polynomial is a tuple of coefficients, the constant first; () is 0.
 """
@@ -16,7 +16,7 @@ from etacec.formula.work import Undecided, Work
 Polynomial: TypeAlias = tuple[int, ...]
 _DEGREE = 40
 _BITS = 20_000
-_HALVINGS = 60  # of the interval around a root
+_LARGEST = 4_000_000  # bits times degree^2 of a polynomial whose roots are looked for
 
 
 def quotient(node: Node, work: Work) -> tuple[Polynomial, Polynomial] | None:
@@ -77,15 +77,37 @@ def _power(
 def roots(p: Polynomial, low: Fraction, high: Fraction, work: Work) -> list[tuple[float, bool]]:
     """(root, whether the sign changes there) of every root inside low < x < high, ascending.
 
-    p: not 0. Raises Spent.
+    p: not 0. Raises Undecided: its coefficients are too long. By Descartes' rule of signs where there is none
+    beyond `low`, else by sympy.
     """
     for end in (low, high):
         while p and value(p, end) == 0:
             p = _divided(p, (-end.numerator, end.denominator), work)[0]
-    chain = _chain(p, work)
-    out: list[tuple[float, bool]] = []
-    _isolate(p, chain, low, high, _HALVINGS, work, out)
-    return out
+    if not _may_have_roots_beyond(p, low, work):
+        return []
+    size = len(p) ** 2 * max(abs(c).bit_length() for c in p)
+    work.spend(size // 16)
+    if size > _LARGEST:
+        raise Undecided("the coefficients of its polynomial are too long")
+    import sympy  # takes half a second, which most formulas need not wait for
+
+    ends = {"inf": sympy.Rational(low), "sup": sympy.Rational(high)}
+    variable = sympy.Symbol("x")
+    found = sympy.Poly(p[::-1], variable).intervals(eps=(high - low) / 10**14, **ends)
+    return [(float(a + b) / 2, bool(times % 2)) for (a, b), times in found]
+
+
+def _may_have_roots_beyond(p: Polynomial, low: Fraction, work: Work) -> bool:
+    """Whether the coefficients of p(low + x) change their signs."""
+    shifted, above, below = list(p), low.numerator, low.denominator
+    for k in range(len(shifted)):  # times below^degree, which changes no sign
+        shifted[k] *= below ** (len(p) - 1 - k)
+    work.spend(len(p) ** 2)
+    for k in range(len(shifted) - 1):
+        for j in range(len(shifted) - 2, k - 1, -1):
+            shifted[j] += above * shifted[j + 1]
+    signs = [c > 0 for c in shifted if c]
+    return any(a != b for a, b in itertools.pairwise(signs))
 
 
 def value(p: Polynomial, x: Fraction) -> int:
@@ -95,50 +117,6 @@ def value(p: Polynomial, x: Fraction) -> int:
         out = out * x.numerator + c * scale
         scale *= x.denominator
     return out
-
-
-def _isolate(
-    p: Polynomial,
-    chain: list[Polynomial],
-    low: Fraction,
-    high: Fraction,
-    left: int,
-    work: Work,
-    out: list[tuple[float, bool]],
-) -> None:
-    """Appends the roots between two points that are none."""
-    work.spend(sum(len(c) for c in chain))
-    count = _changes(chain, low) - _changes(chain, high)
-    if not count:
-        return
-    middle = (low + high) / 2
-    if count == 1 and (
-        left <= 0 or high - low < Fraction(1, 10**14) * max(abs(middle), Fraction(1))
-    ):
-        out.append((float(middle), (value(p, low) > 0) != (value(p, high) > 0)))
-        return
-    if left < -_HALVINGS:
-        raise Undecided("two roots are too close to each other")
-    shift = (high - low) / 64
-    while value(p, middle) == 0:  # halve beside a root that is hit
-        middle += shift
-        shift /= 3
-    _isolate(p, chain, low, middle, left - 1, work, out)
-    _isolate(p, chain, middle, high, left - 1, work, out)
-
-
-def _chain(p: Polynomial, work: Work) -> list[Polynomial]:
-    """Sturm's: p, p', and the negated remainders, each without its content."""
-    out = [_primitive(p), _primitive(_trimmed(tuple(k * c for k, c in enumerate(p))[1:]))]
-    while out[-1]:
-        rest = _divided(out[-2], out[-1], work)[1]
-        out.append(_primitive(_scaled(rest, -1)))
-    return out[:-1]
-
-
-def _changes(chain: list[Polynomial], x: Fraction) -> int:
-    signs = [v > 0 for c in chain if (v := value(c, x))]
-    return sum(a != b for a, b in itertools.pairwise(signs))
 
 
 def _divided(a: Polynomial, b: Polynomial, work: Work) -> tuple[Polynomial, Polynomial]:
