@@ -18,6 +18,7 @@ from etace.io import schema
 from etace.io.model_file import read_model
 from etace.model import File, Model
 from etace.potential import Potential
+from etace.words import shortened
 
 
 def load(
@@ -169,7 +170,11 @@ def choose(module: types.ModuleType, model: str | None) -> Potential:
         return next(iter(models.values()))
     if model not in models:
         names = ", ".join(models)
-        what = "say which model (--model NAME)" if model is None else f"there is no model `{model}`"
+        what = (
+            "say which model (--model NAME)"
+            if model is None
+            else f"there is no model `{shortened(model)}`"
+        )
         raise RequestError(f"{what}; this file has: {names}")
     return models[model]
 

@@ -9,3 +9,8 @@ def count(n: int, what: str) -> str:
 def plain(text: str) -> str:
     """Without characters that command a terminal or turn a line: names come from files."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def shortened(text: str, longest: int = 60) -> str:
+    """The start of a text that may be of any length."""
+    return text if len(text) <= longest else f"{text[:longest]}..."

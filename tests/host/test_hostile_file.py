@@ -51,6 +51,7 @@ METADATA = [
     ({"model": CODE}, "not a name"),
     ({"model": ""}, "not a name"),
     ({"model": "other"}, "there is no model `other`"),
+    ({"model": "x" * 5000}, f"there is no model `{'x' * 60}...`"),
     ({"species": ["Si", CODE]}, "not a chemical symbol"),
     ({"species": ["Si", "Si"]}, "names the same twice"),
     ({"species": ["O", "Si"]}, "it says its species are O, Si"),

@@ -16,6 +16,7 @@ import numpy as np
 
 from etace.dtypes import DTYPES
 from etace.errors import ModelFileError
+from etace.words import shortened
 
 Check = Callable[[Any, str], None]
 
@@ -263,5 +264,5 @@ def _shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, int) and abs(value) > 10**40:
         return "a very large number"
-    shown = repr(value[:60] + "..." if isinstance(value, str) and len(value) > 60 else value)
+    shown = repr(shortened(value) if isinstance(value, str) else value)
     return shown if len(shown) <= 300 else f"{shown[:297]}..."
