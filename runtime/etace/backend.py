@@ -71,7 +71,8 @@ def choose_call(
     if not isinstance(evaluator, NativeEvaluator):
         return None, in_use
     try:
-        return call_of(evaluator.kernel, evaluator.toolchain, cores or 0), in_use
+        e = evaluator
+        return call_of(e.kernel, e.inference, e.toolchain, cores or 0), in_use
     except BuildError as error:
         if backend == "native":
             raise BuildError(f"no native kernel in JAX: {error}") from None

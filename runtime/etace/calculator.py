@@ -204,8 +204,9 @@ class Calculator(AseCalculator):
             r = model.evaluate_committee_prepared(near, forces=forces)
         else:
             r = model.evaluate_prepared(near)
-        self._used = (model, revision)
-        self.parameters = Parameters(self.todict())
+        if not self._current:
+            self._used = (model, revision)
+            self.parameters = Parameters(model.described())
         self.results = {
             "energy": r.energy,
             "free_energy": r.energy,

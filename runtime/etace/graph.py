@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from etace.errors import PrecisionError, StructureError
 from etace.neighbours import reverse_index
-from etace.structure import Paired, paired, paired_atoms
+from etace.structure import Bonds, Paired, paired, paired_atoms
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -55,6 +55,7 @@ class AtomGraph:
     edge_vectors, edge_species: [N, K, 3], or their x, y, z [N, K], Å; and [N, K], int32: instead of
         those that follow from positions and neighbours, so that a function of edges can be
         differentiated in them or be given some of the atoms only (`blocks`, `rows`)
+    bonds: the species and cutoffs that it was made for, which a model checks; None: not known
 
     Real atoms come first, in the order they were given; real slots come first in each row,
     ascending in (j, shift).
@@ -71,6 +72,7 @@ class AtomGraph:
     structure: Array | None = None
     edge_vectors: Array | tuple[Array, Array, Array] | None = None
     edge_species: Array | None = None
+    bonds: Bonds | None = dataclasses.field(default=None, metadata={"static": True})
 
     # --- on the host -----------------------------------------------------------------------------
 
@@ -364,6 +366,7 @@ def _pack(found: Paired, dtype: np.dtype, pad: bool, capacity: tuple[int, int] |
         species=species,
         atom_mask=np.arange(atoms) < n,
         edge_mask=np.arange(slots)[None, :] < np.pad(counts, (0, atoms - n))[:, None],
+        bonds=found.bonds,
     )
 
 
@@ -377,6 +380,8 @@ def _batch(
         raise StructureError("a batch needs at least one structure")
     if any(g.structure is not None for g in graphs):
         raise StructureError("a batch is made of single structures, not of batches")
+    if any(g.bonds != graphs[0].bonds for g in graphs):
+        raise StructureError("the graphs of a batch must be made for the same species and cutoffs")
     dtypes = sorted({str(np.asarray(g.positions).dtype) for g in graphs})
     if len(dtypes) > 1:
         raise PrecisionError(f"the graphs of a batch must have one dtype, found {dtypes}")
@@ -418,4 +423,5 @@ def _batch(
         atom_mask=np.arange(atoms) < n,
         edge_mask=edge_mask,
         structure=structure,
+        bonds=graphs[0].bonds,
     )

@@ -179,6 +179,11 @@ class Potential:
                         f"parameter `{block}.{name}` has shape {found}, not {shape}"
                     )
 
+    def check_graph(self, graph: AtomGraph | FastGraph) -> None:
+        """Raises RequestError: it was made for other species or shorter cutoffs."""
+        if graph.bonds is not None:
+            graph.bonds.check(self.species, self.cutoffs)
+
     @cached_property
     def linear_parameters(self) -> tuple[LinearParameter, ...]:
         """Names of the linear parameters: terms in the order written, species-major inside."""
@@ -328,6 +333,7 @@ class Potential:
 
     def _require(self, params: Params, graph: AtomGraph) -> None:
         self.check_shapes(params)
+        self.check_graph(graph)
         require(self.dtype, params=params, graph=graph)
 
     @property

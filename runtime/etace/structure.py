@@ -14,22 +14,45 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from etace.arrays import reals
-from etace.errors import ParameterError, StructureError
+from etace.errors import ParameterError, RequestError, StructureError
 from etace.neighbours import MAX_COORDINATE, Neighbours, checked, neighbour_list, within
 
 RESOLUTION = 1e-3  # Å
 
 
+@dataclass(frozen=True)
+class Bonds:
+    """What neighbours are listed for: species in their order, and cutoffs, Å, of every two of them."""
+
+    species: tuple[str, ...]
+    cutoffs: tuple[tuple[float, ...], ...]
+
+    def check(self, species: Sequence[str], cutoffs: np.ndarray) -> None:
+        """Raises RequestError: they do not serve a model of these species and cutoffs."""
+        if self.species != tuple(species):
+            raise RequestError(
+                f"this graph was made for {', '.join(self.species)}, and this model is of "
+                f"{', '.join(species)}: make it with this model"
+            )
+        if (np.array(self.cutoffs) < cutoffs).any():
+            raise RequestError(
+                f"this graph was made for cutoffs up to {np.max(self.cutoffs):g} Å, and this model sees "
+                "farther: make it with this model"
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class Paired:
     """positions: [n, 3], Å; cell: [3, 3], Å, vectors are rows; pbc: [3], bool
-    species: [n], index into the model's; reach: [species, species], Å, strictly beyond that of pairs"""
+    species: [n], index into the model's; reach: [species, species], Å, strictly beyond that of pairs
+    bonds: what they are paired for"""
 
     positions: np.ndarray
     cell: np.ndarray
     pbc: np.ndarray
     species: np.ndarray
     reach: np.ndarray
+    bonds: Bonds
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -76,7 +99,8 @@ def paired(
         raise StructureError(f"{len(x)} positions, but {len(z)} elements")
     check_resolution(x, np.dtype(dtype))
     cell = np.where(np.isfinite(cell), cell, 0.0)  # only a row that is not periodic can be NaN
-    return Paired(x, cell, pbc, z, reach)
+    bonds = Bonds(tuple(species), tuple(map(tuple, np.asarray(cutoffs, float).tolist())))
+    return Paired(x, cell, pbc, z, reach, bonds)
 
 
 def paired_atoms(

@@ -1,6 +1,7 @@
 """Arrays of the wrong shape, kind or value, and lists of neighbours of something else: errors in words that
 name what was found, before C reads anything."""
 
+import etace
 import numpy as np
 import pytest
 from etace.errors import EtaceError, ParameterError, RequestError, StructureError
@@ -267,3 +268,38 @@ def test_where_a_molecule_is_does_not_matter(model, shift):
     found, wanted = model.evaluate(moved), model.evaluate(atoms)
     assert found.energy == pytest.approx(wanted.energy, abs=1e-8)
     assert np.allclose(found.forces, wanted.forces, rtol=0, atol=1e-7)
+
+
+OTHER = """etace 1
+species Si, O
+onebody E0 { Si = -1 eV, O = -2 eV }
+use linear_ace as ace { max_order = 2, max_level = 5, max_l = 2, cutoff = CUTOFF Å }
+model m = E0 + ace.two_body + ace.many_body
+"""
+
+
+def other_model(folder, backend, cutoff=4.5, species="Si, O"):
+    text = OTHER.replace("CUTOFF", str(cutoff)).replace("species Si, O", f"species {species}")
+    (folder / "other.etace").write_text(text, encoding="utf8")
+    return etace.load(folder / "other.etace", backend=backend)
+
+
+def test_graphs_in_jax_are_of_their_model(model, tmp_path, x64):
+    farther = other_model(tmp_path, model.backend)
+    turned = other_model(tmp_path, model.backend, 4, "O, Si")
+    graphs = (model.graph(crystal()), model.fast_graph(crystal()))
+    for graph in graphs:
+        for potential, words in (
+            (farther.potential, "cutoffs up to 4 Å, and this model sees farther"),
+            (turned.potential, "made for Si, O, and this model is of O, Si"),
+        ):
+            params = potential.init()
+            for call in (potential.energy, potential.energy_forces_virial):
+                with pytest.raises(RequestError, match=words):
+                    call(params, graph)
+    nearer = other_model(tmp_path, model.backend, 3.5)
+    if model.backend == "native":  # the kernel has the other model's constants
+        with pytest.raises(RequestError, match="made by another model"):
+            nearer.potential.energy(nearer.params, graphs[1])
+    with pytest.raises(StructureError, match="the same species and cutoffs"):
+        AtomGraph.batch([graphs[0], nearer.graph(crystal())])

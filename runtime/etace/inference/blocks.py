@@ -22,7 +22,7 @@ from etace.errors import StructureError
 from etace.graph import AtomGraph, same_shape
 from etace.inference.atoms import atom_graph
 from etace.neighbours import Neighbours, reverse_index
-from etace.structure import Paired
+from etace.structure import Bonds, Paired
 
 if TYPE_CHECKING:
     from etace.inference.form import Inference
@@ -83,6 +83,7 @@ class BlockGraph:
     slot: [N], int32, where each atom stands among the slots of all parts
     real: [N], bool
     structure: [N], int32, for a batch, else None
+    bonds: the species and cutoffs that it was made for
     """
 
     positions: Array
@@ -91,6 +92,7 @@ class BlockGraph:
     real: Array
     parts: tuple[Part, ...]
     structure: Array | None = None
+    bonds: Bonds | None = dataclasses.field(default=None, metadata={"static": True})
 
     @property
     def n_atoms(self) -> int:
@@ -213,7 +215,8 @@ def pack(
         structure = np.full(shapes.atoms, shapes.structures - 1, np.int32)
         structure[:n] = np.repeat(np.arange(len(structures)), [len(s) for s in structures])
     taken = np.arange(shapes.atoms) < n
-    return BlockGraph(positions, cell.astype(dtype), where, taken, tuple(made), structure)
+    bonds = structures[0].bonds
+    return BlockGraph(positions, cell.astype(dtype), where, taken, tuple(made), structure, bonds)
 
 
 def joined(structures: Sequence[Paired]) -> Neighbours:

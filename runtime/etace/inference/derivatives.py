@@ -18,6 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from etace.derive import Results
 from etace.graph import AtomGraph
 from etace.precision import require
+from etace.structure import Bonds
 
 if TYPE_CHECKING:
     from etace.inference.form import Inference
@@ -35,6 +36,8 @@ class FastGraph(Protocol):
     def structure(self) -> Any: ...
     @property
     def n_structures(self) -> int: ...
+    @property
+    def bonds(self) -> Bonds | None: ...
 
     def with_positions(self, positions: Any, cell: Any = None) -> FastGraph: ...
 
@@ -61,6 +64,7 @@ def energy_forces_virial(potential: Potential, params: Any, graph: FastGraph) ->
 def _tables(potential: Potential, params: Any, graph: FastGraph) -> Any:
     """Not differentiated. Of numpy parameters they are numpy: constants of a compiled function."""
     potential.check_shapes(params)
+    potential.check_graph(graph)
     require(potential.dtype, params=params)
     fixed = jax.tree.map(
         lambda x: x if isinstance(x, np.ndarray) else jax.lax.stop_gradient(x), params

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from etace.inference.form import Inference
 from etace.native import toolchain
 from etace.native.build import BuildError, content_key, library
 from etace.native.kernel import Kernel
@@ -34,12 +35,13 @@ class Call:
     """A kernel that the wrapper knows. One kernel, one Call: they compare by key and threads.
 
     key: hash of what it was made of; threads: at most; 0: as many as XLA has
-    toolchain: what it was compiled with
+    inference: the form that its coefficients are of; toolchain: what it was compiled with
     """
 
     key: str
     threads: int
     lanes: int = field(compare=False)
+    inference: Inference = field(compare=False, repr=False)
     program: Program = field(compare=False, repr=False)
     toolchain: Toolchain = field(compare=False, repr=False)
 
@@ -68,12 +70,12 @@ class Call:
         return energy, energies, forces, virial
 
 
-def call_of(kernel: Kernel, toolchain: Toolchain, threads: int) -> Call:
-    """The kernel, registered. toolchain: what it was compiled with. Raises BuildError."""
+def call_of(kernel: Kernel, inference: Inference, toolchain: Toolchain, threads: int) -> Call:
+    """The kernel of this inference form, registered. toolchain: what it was compiled with. Raises BuildError."""
     key = content_key(kernel.program.text, toolchain)
     functions = [ctypes.cast(getattr(kernel.c, name), ctypes.c_void_p) for name in FUNCTIONS]
     _wrapper(toolchain).etace_register(key.encode(), ctypes.c_int64(kernel.lanes), *functions)
-    return Call(key, threads, kernel.lanes, kernel.program, toolchain)
+    return Call(key, threads, kernel.lanes, inference, kernel.program, toolchain)
 
 
 @cache

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from etace.derive import Results
+from etace.errors import RequestError
 from etace.graph import AtomGraph, same_shape, slot_bucket
 from etace.inference.form import Inference, full
 from etace.native.ffi import Call
 from etace.native.listing import listed
 from etace.precision import require
-from etace.structure import Paired
+from etace.structure import Bonds, Paired
 
 Array = Any
 
@@ -31,7 +32,7 @@ class NativeGraph:
     """One structure, or many in a row. For `Potential.energy` and `energy_forces_virial`, on a CPU.
 
     positions: [n, 3], Å; cell: [3, 3] or [S, 3, 3], Å, vectors are rows
-    structure: [n], int32, for a batch, else None
+    structure: [n], int32, for a batch, else None; bonds: the species and cutoffs that it was made for
     The rest is as in `Layout`, all int32; behind its own rows, neighbour and owner have some that stand
     for nothing. longest: neighbours an atom can have, of all species; each: blocks of a part
     """
@@ -50,6 +51,7 @@ class NativeGraph:
     shift: Array
     images: Array
     structure: Array | None = None
+    bonds: Bonds | None = dataclasses.field(default=None, metadata={"static": True})
 
     @staticmethod
     def of(
@@ -81,6 +83,7 @@ class NativeGraph:
             _longer(made.shift, 0),
             made.images.astype(np.int32),
             made.structure,
+            structures[0].bonds,
         )
 
     @property
@@ -100,7 +103,9 @@ class NativeGraph:
     # ------------------------------------------------------------ what derivatives are made of
 
     def tables(self, inference: Inference, params: Any) -> Any:
-        """The kernel's coefficients."""
+        """The kernel's coefficients. Raises RequestError: the kernel is another model's."""
+        if inference is not self.call.inference:
+            raise RequestError("this graph was made by another model: make it with this one")
         return self.call.program.coefficients(inference.coefficients(params), inference.pieces)
 
     def evaluate(self, inference: Inference, tables: Any) -> Results:
