@@ -11,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
 from etace.data import Keys, labels, read, warnings
+from etace.data.memory import from_atoms
 from etace.errors import DataError
 
 
@@ -544,3 +545,21 @@ def test_a_sound_virial_stands_beside_a_stress_that_says_nothing(tmp_path):
     data = read([three(tmp_path / "a.xyz", odd)])
     assert np.diag(data.structures[1].virial).tolist() == [4, 5, 6]
     assert data.remarks[0].first == "a.xyz:1"
+
+
+def test_structures_in_memory_are_read_like_those_of_a_file():
+    atoms = [frozen(bulk("Cu"), energy=-3.0, forces=[[0, 0, 0]]) for _ in range(3)]
+    atoms[1].info["stress"] = [1.0, 2.0, np.inf, 0, 0, 0]
+    atoms[2].info["stress"] = [1.0, 2.0, 3.0, 0, 0, 0]
+    data = from_atoms(atoms, name="given")
+    assert [s.energy for s in data.structures] == [-3.0] * 3
+    assert [s.virial is None for s in data.structures] == [True, True, False]
+    assert str(data.remarks[0]).startswith("given:1: stress (info) holds an infinite number")
+    assert from_atoms(data.structures).structures == data.structures
+    for wrong, words in (
+        ([], "no structures"),
+        ([3], "not an ase.Atoms"),
+        ([bulk("Cu")], "energy"),
+    ):
+        with pytest.raises(DataError, match=words):
+            from_atoms(wrong)
