@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from etace import extrapolation, params
-from etace.data import Dataset
+from etace.data import Dataset, Labelled
+from etace.data.isolated import isolated
 from etace.domain import Domain, Pair, Ranges, ranges
 from etace.errors import ModelFileError, RequestError
 from etace.fit import odd, repulsion
@@ -178,7 +179,10 @@ def run(
     curves = dimers(model, seen)
     progress.done("dimers", "of all pairs")
     if not against:  # else the fit is too bad to ask it
-        against = [*odd.sentences(compared["train"]), *_doubts(compared["train"])]
+        against = [
+            *odd.sentences(compared["train"]),
+            *_doubts(compared["train"], _alone(model, train)),
+        ]
     doubts = [*against, *odd.zeros(compared["train"])]
     for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")
@@ -199,14 +203,22 @@ def _distances(model: Model, data: Dataset) -> Ranges:
     return ranges(model, [s.atoms for s in data.structures], [s.source for s in data.structures])
 
 
-def _doubts(found: Sequence[Comparison]) -> list[str]:
-    """What of a finished fit should make one look at labels, units and E0."""
+def _alone(model: Model, structures: Sequence[Labelled]) -> list[bool]:
+    """Whether the atoms of each are out of each other's reach."""
+    return [isolated(s.atoms, model.potential.cutoff_radius) for s in structures]
+
+
+def _doubts(found: Sequence[Comparison], alone: Sequence[bool]) -> list[str]:
+    """What of a finished fit should make one look at labels, units and E0. alone: of each, isolated atoms"""
     out = []
-    single = [c for c in found if c.atoms == 1 and len(e := c.errors("energy")) and abs(e[0]) > 50]
+    single = [
+        c for c, free in zip(found, alone, strict=True)
+        if free and len(e := c.errors("energy")) and abs(e[0]) > 50
+    ]  # fmt: skip
     if single:
         off = 1e-3 * float(np.max([np.abs(c.errors("energy")) for c in single]))
         out.append(
-            f"{count(len(single), 'structure')} of one atom, such as {single[0].source}: off by up to "
+            f"{count(len(single), 'structure')} of isolated atoms, such as {single[0].source}: off by up to "
             f"{off:.3g} eV; does E0 fit these labels?"
         )
     forces = [c for c in found if c.forces is not None]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from etace import params
 from etace.data import Dataset, Labelled
 from etace.data.duplicates import duplicates
+from etace.data.isolated import isolated
 from etace.errors import RequestError
 from etace.words import count
 
@@ -72,8 +73,8 @@ def drawn(structures: Sequence[Labelled], fraction: float, seed: int, name: str)
     out: set[int] = set()
     for config_type in sorted({s.group for s in structures}):
         own = [
-            k for k, s in enumerate(structures) if s.group == config_type and len(s.atoms) > 1
-        ]  # fmt: skip
+            k for k, s in enumerate(structures) if s.group == config_type and not isolated(s.atoms)
+        ]
         wanted = round(fraction * len(own))
         taken = 0
         for k in sorted(own, key=lambda k: draws[copies.get(k, (k,))[0]]):

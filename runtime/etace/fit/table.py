@@ -142,8 +142,8 @@ def _together(found: Mapping[str, Any]) -> None:
     if found["calibrate"] and not found["valid_fraction"]:
         raise SettingError(
             "calibrate",
-            "needs structures that are not fitted: a `valid_fraction` such as 0.1 (the test set only "
-            "judges)",
+            "needs structures that are not fitted: valid_fraction = 0.1, or --valid-fraction 0.1 "
+            "(the test set only judges)",
         )
     if found["test_fraction"] and found["test"]:
         raise SettingError(
