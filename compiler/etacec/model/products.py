@@ -109,9 +109,10 @@ def _count(budget: Budget, order: int) -> int | None:
         return None
     unit = math.lcm(*(c.denominator for c in costs), budget.bound.denominator)
     top = int(budget.bound * unit) - (budget.strict and (budget.bound * unit).denominator == 1)
+    equal = Counter(int(c * unit) for c in costs)
+    top = min(top, order * max(equal))
     if top > _LONGEST:
         return None
-    equal = Counter(int(c * unit) for c in costs)
     ways = {(0, 0): 1}  # (factors chosen, what they cost) -> in how many ways
     for cost, m in sorted(equal.items()):
         for (chosen, spent), several in list(ways.items()):
