@@ -29,7 +29,7 @@ SHOWN = 20  # faults printed in full
 
 @dataclass
 class Tally:
-    """Of one kind. time: seconds of work; slowest: of one case."""
+    """Of one kind. time: seconds of work, cases made and judged; slowest: of one case."""
 
     counts: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -65,7 +65,8 @@ def show(name: str, seed: int, number: int) -> int:
 
 def work(pipe: Connection, seed: int, log: str) -> None:
     """Chunks as they are asked for: (name, number, first case, cases). Answers ("case", k, name, files)
-    before each case, ("done", outcome, text, seconds) after it, ("end",) after the last."""
+    before each case, ("done", outcome, text, seconds, those with its making) after it, ("end",) after the
+    last."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -75,11 +76,14 @@ def work(pipe: Connection, seed: int, log: str) -> None:
     while (asked := pipe.recv()) is not None:
         name, number, first, count = asked
         module = load(name)
+        last = time.process_time()
         for k, case in islice(enumerate(chunk(module, seed, number)), first, count):
             pipe.send(("case", k, case.name, dict(case.files)))
             begun = time.process_time()
             outcome, text = judge(module, case)
-            pipe.send(("done", outcome, text, time.process_time() - begun))
+            now = time.process_time()
+            pipe.send(("done", outcome, text, now - begun, now - last))
+            last = now
         pipe.send(("end",))
 
 
@@ -159,10 +163,10 @@ def _listen(worker: Worker, tally: dict[str, Tally], folder: Path) -> str:
     if message[0] == "case":
         worker.at = message[1:]
         return ""
-    _, outcome, text, seconds = message
+    _, outcome, text, seconds, whole = message
     own = tally[worker.task[0]]
     own.counts[outcome] += 1
-    own.time += seconds
+    own.time += whole
     own.slowest = max(own.slowest, seconds)
     if outcome == FAULT:
         _keep(worker, text, tally, folder)
