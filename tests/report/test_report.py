@@ -308,6 +308,19 @@ def test_odd_numbers_do_not_stop_a_figure():
     assert [d.name for d in made] == ["parity", "errors", "forces", "dimers", "timings"]
 
 
+def test_the_legend_of_long_names_stays_on_the_figure():
+    rng = np.random.default_rng(0)
+    names = [f"a long config type, the {k}th" for k in range(9)]
+    sets = {"test": [comparison(rng, name, virial=False) for name in names]}
+    with style.styled():
+        fig, _ = figures.parity(sets)
+        fig.canvas.draw()
+        (legend,) = fig.legends
+        box, whole = legend.get_window_extent(), fig.bbox
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1
+    assert not any(a.yaxis.get_offset_text().get_text() for a in fig.axes)
+
+
 def test_many_config_types_share_a_colour():
     rng = np.random.default_rng(0)
     sets = {"test": [comparison(rng, f"_type {k}") for k in range(12)]}

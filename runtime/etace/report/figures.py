@@ -23,6 +23,7 @@ from etace.words import count
 
 MOST = 20_000
 LEAST = (1e-2, 1e-3)  # of a force and of its error, eV/Å, on logarithmic axes
+LEGEND = 2.2  # inches of one column of a legend, for the longest names
 SETS = {
     "train": style.TRAIN,
     "validation": style.COLOURS[3],
@@ -131,7 +132,8 @@ def parity(sets: Sets) -> tuple[Any, str]:
             Line2D([], [], ls="", marker="o", ms=5, color=colour, label=label)
             for label, colour in named.items()
         ]
-        fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
+        columns = max(1, int(fig.get_figwidth() / LEGEND))
+        fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns))
     return fig, _said(notes)
 
 
@@ -158,6 +160,7 @@ def _cloud(
     axes.set_box_aspect(1)
     axes.grid(True)
     axes.locator_params(nbins=5)
+    axes.ticklabel_format(useOffset=False)  # total energies are far from 0
     d = (y - x) * (1 if kind == "forces" else 1000)
     text = f"RMSE {np.sqrt(np.mean(d * d)):.3g}\nMAE {np.mean(np.abs(d)):.3g} {ERRORS[kind].split(', ')[1]}"
     axes.text(0.97, 0.04, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=8)
