@@ -92,3 +92,20 @@ def test_the_readme_names_both_commands():
     for mark in ("run", "test"):
         block = text.split(f"<!-- {mark} -->\n```sh\n")[1].split("```")[0]
         assert len(block.strip().splitlines()) == 1
+
+
+def test_the_output_that_the_readme_shows_is_that_of_its_first_command():
+    text = (ROOT / "README.md").read_text("utf8")
+    command, _, shown = text.split("<!-- run -->\n```sh\n")[1].split("```")[:3]
+    words = command.split("&&")[1].split()
+    done = subprocess.run(
+        [sys.executable, "-m", "etacec", *words[1:]],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    assert done.returncode == 0, done.stderr
+    found = [line.split() for line in done.stdout.splitlines()]
+    for line in shown.strip().splitlines():
+        assert line.split() in found, line

@@ -32,7 +32,7 @@ def command(
     structure: Annotated[
         Path | None,
         typer.Argument(
-            help="A file that ASE reads; its first frame.",
+            help="A file of structures; its first frame is taken.",
             show_default="a rattled crystal of about 512 atoms",
         ),
     ] = None,
@@ -40,14 +40,20 @@ def command(
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="float64 or float32.", show_default="the model's")
     ] = None,
-    cores: Annotated[int, typer.Option("--cores", min=1, help="How many to use.")] = 1,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Medians over so many.")] = 9,
-    atoms: Annotated[int, typer.Option("--atoms", min=1, help="Of the crystal, about.")] = 512,
-    seed: Annotated[int, typer.Option("--seed", help="Of the crystal, and of parameters.")] = 0,
+    cores: Annotated[int, typer.Option("--cores", min=1, help="CPU cores to use.")] = 1,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Print medians over so many rounds.")
+    ] = 9,
+    atoms: Annotated[
+        int, typer.Option("--atoms", min=1, help="Atoms of the crystal, about.")
+    ] = 512,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed of the crystal, and of parameters drawn at random.")
+    ] = 0,
     define: Define = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Time a model on every backend: evaluation, list, a whole step; what was built, and where time goes."""
+    """Time a model by JAX and by its native kernel: evaluation, list of neighbours, a whole step in ASE."""
     kind = None if dtype is None else dtype_of(dtype)
     import numpy as np
     from etace.bench.measure import Runner, disagreement, measure
