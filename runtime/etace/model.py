@@ -40,7 +40,7 @@ from etace.native.rows import RowKernel
 from etace.pickling import copied, reduced
 from etace.potential import FixedPart, Linear, Potential
 from etace.precision import host_precision
-from etace.prepared import PreparedAtoms, made_by
+from etace.prepared import PreparedAtoms
 from etace.rows import HostRows, Rows
 from etace.structure import Paired, paired_atoms
 
@@ -381,7 +381,7 @@ class Model:
         another model, or from before the backend was changed.
         """
         evaluator = self.evaluator
-        near = _one(made_by(evaluator, prepared, PreparedAtoms)).moved(positions, cell)
+        near = _one(prepared).moved(positions, cell)
         r = evaluator(self._current, near)
         return Result(float(r.energy[0]), r.energies, r.forces, r.virial[0], r.virials)
 
@@ -535,7 +535,7 @@ class Model:
         forces: bool = True,
     ) -> CommitteeResult:
         """The same with a list of neighbours in hand; see `evaluate_prepared`."""
-        near = _one(made_by(self.evaluator, prepared, PreparedAtoms)).moved(positions, cell)
+        near = _one(prepared).moved(positions, cell)
         return next(self._of_members(near, forces))
 
     def committee_many(
@@ -742,7 +742,10 @@ class Model:
 
 
 def _one(prepared: PreparedAtoms) -> PreparedAtoms:
-    """Raises RequestError: a batch."""
+    """Raises RequestError: a batch, or something else."""
+    if not isinstance(prepared, PreparedAtoms):
+        found = type(prepared).__name__
+        raise RequestError(f"what `Model.prepare` makes of a structure is needed, not {found}")
     if prepared.batch:
         raise RequestError(f"this list of neighbours is of a batch of {len(prepared.counts)}")
     return prepared

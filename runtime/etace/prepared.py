@@ -39,10 +39,7 @@ class PreparedAtoms:
 
 
 def made_by(maker: Any, prepared: Any, kind: type[P]) -> P:
-    """The same. Raises RequestError: something else, or what another evaluator made."""
-    if not isinstance(prepared, PreparedAtoms):
-        found = type(prepared).__name__
-        raise RequestError(f"what `Model.prepare` makes of a structure is needed, not {found}")
+    """The same. Raises RequestError: another evaluator made it."""
     if not isinstance(prepared, kind) or prepared.maker is not maker:
         raise RequestError(
             "this list of neighbours was made by another model, or before the model's backend, cores or "
