@@ -583,11 +583,14 @@ class Model:
         made = None
         if values is not None:
             species, functions = self.potential.site_columns.shape
-            shape: tuple[int, ...] = (species, functions + 1, functions + 1)
-            if np.shape(values) == (species, functions, functions):
-                shape = np.shape(values)
-            what, needed = "extrapolation's numbers", f"extrapolation needs {list(shape)}"
-            made = frozen(reals(values, shape, what, needed, dtype=self.potential.dtype)[0])
+            what = "extrapolation's numbers"
+            own, _ = reals(values, None, what, dtype=self.potential.dtype)
+            shapes = [(species, n, n) for n in (functions + 1, functions)]
+            if own.shape not in shapes:
+                raise ParameterError(
+                    f"extrapolation needs {list(shapes[0])}, not {list(own.shape)}"
+                )
+            made = frozen(own)
         self._extrapolation = made
         self._revision += 1
 
