@@ -318,8 +318,7 @@ def same_shape(new: Array, old: Array) -> Array:
     found, needed = np.shape(new), np.shape(old)
     if found != needed:
         raise StructureError(
-            f"the graph needs an array of shape {list(needed)} (padding included), "
-            f"found {list(found)}"
+            f"the graph needs an array of shape {list(needed)}, found {list(found)} (padding included)"
         )
     return new
 
