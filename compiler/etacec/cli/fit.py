@@ -301,7 +301,8 @@ def _fit(
     folder = Path(settings.output).parent
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
-    for ending in (".safetensors", ".fit.toml", ".progress.jsonl", *([".html"] if report else [])):
+    endings = [".safetensors", ".fit.toml", ".progress.jsonl", ".checkpoint"]
+    for ending in [*endings, *([".html"] if report else [])]:
         path = beside(settings.output, ending)
         if not is_one_of(path, [repeated] if repeated else []):
             check_output(

@@ -14,7 +14,13 @@ MARK = "Written by etace"  # in reports and pictures, which nobody edits
 STAMP = re.compile(r"# Written by etace; sha256 of the lines above: ([0-9a-f]{64})\n\Z")
 LARGEST = 200e6  # bytes of a file that is looked into
 HEAD = 4096  # bytes in which a mark or a first frame stands
-ROWS = ({"structure", "energy", "forces"}, {"kind", "rmse"})  # of JSON
+ROWS = (  # of JSON: what each has, and what it may have
+    (
+        {"structure", "energy", "forces"},
+        {"energies", "virial", "pressure_GPa", "energy_std", "forces_std", "extrapolation_grade"},
+    ),
+    ({"kind", "rmse"}, {"set", "group", "count", "mae", "largest"}),
+)
 
 
 def stamped(text: str) -> str:
@@ -73,5 +79,5 @@ def _is_our_json(text: str) -> bool:
     if isinstance(rows, dict):  # a fit's progress
         return {"at", "event"} <= rows.keys()
     return bool(rows) and isinstance(rows, list) and all(
-        isinstance(row, dict) and any(own <= row.keys() for own in ROWS) for row in rows
+        isinstance(row, dict) and any(own <= row.keys() <= own | more for own, more in ROWS) for row in rows
     )  # fmt: skip
