@@ -39,3 +39,18 @@ def test_a_fit_keeps_a_checkpoint_that_is_none_of_its_own(tmp_path):
     assert done.exit_code == 2
     assert "m.checkpoint" in done.stderr
     assert foreign.read_text() == "of another program\n"
+
+
+def test_a_module_that_its_user_changed_is_kept(tmp_path):
+    out, spec = tmp_path / "m.py", ROOT / "specs/si_o.etace"
+    for call in (("compile", spec, "-o", out), ("show", spec, "--stage", "module", "-o", out)):
+        assert invoke(*call).exit_code == 0
+        assert invoke(*call).exit_code == 0  # the same again
+        compile(out.read_text(), "m.py", "exec")
+        written = out.read_text()
+        out.write_text(written.replace("import", "import  ", 1))
+        done = invoke(*call)
+        assert done.exit_code == 2
+        assert "--force" in done.stderr
+        assert out.read_text() != written
+        out.write_text(written)

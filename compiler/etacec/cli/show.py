@@ -65,7 +65,9 @@ def command(
     if output is None:
         typer.echo(text.rstrip("\n"))
     else:
-        write(output, text)
+        from etace.io.ours import stamped
+
+        write(output, stamped(text) if output.suffix == ".py" else text)
 
 
 def _inference(done: Any) -> str:
