@@ -314,3 +314,20 @@ def test_the_same_spec_gives_the_same_bytes():
     contact.order_of_zero.cache_clear()
     finite.places.cache_clear()
     assert compile_text(written).module == first.module
+
+
+def test_strict_refuses_what_is_not_decided(tmp_path, capfd):
+    from etacec.cli import main
+
+    path = tmp_path / "a.etace"
+    path.write_text(spec("envelope(y) = (1 - y)^2 * log(1 - y)", AGNESI), encoding="utf8")
+    exits = []
+    for more in ([], ["--strict"], ["--strict", "--format", "json"]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["etace", "check", str(path), *more])
+            with pytest.raises(SystemExit) as stopped:
+                main()
+        exits.append(stopped.value.code or 0)
+        out, err = capfd.readouterr()
+        assert "cannot decide how smoothly" in out + err
+    assert exits == [0, 1, 1]
