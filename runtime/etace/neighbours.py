@@ -224,10 +224,11 @@ def _complete(
         # the last columns of Q span what is orthogonal to the periodic rows
         frame[~pbc] = np.linalg.qr(lattice[pbc].T, mode="complete")[0].T[pbc.sum() :]
     try:
-        heights = 1 / np.linalg.norm(np.linalg.inv(frame), axis=0)
+        with np.errstate(all="ignore"):
+            heights = 1 / np.linalg.norm(np.linalg.inv(frame), axis=0)
     except np.linalg.LinAlgError:
         heights = np.zeros(3)
-    flat = np.flatnonzero(pbc & (heights < least))
+    flat = np.flatnonzero(pbc & ~(heights >= least))  # NaN: no inverse in numbers there are
     if len(flat):
         d = flat[0]
         raise StructureError(

@@ -235,3 +235,10 @@ def test_no_input_kills_the_process():
 def test_a_cutoff_that_is_not_a_number_is_refused():
     with pytest.raises(StructureError, match="cutoff"):
         neighbour_list(np.eye(3), np.eye(3), True, np.nan)
+
+
+@pytest.mark.parametrize("height", [1e-320, 1e-300, 1e-20, -1e-310])
+def test_a_cell_too_flat_for_numbers_is_refused(height):
+    cell = np.diag([7.0, 7.0, height])
+    with pytest.raises(StructureError, match="zero or lies in the span of the others"):
+        neighbour_list(np.zeros((1, 3)), cell, (True, True, True), 5.5)
