@@ -1,6 +1,7 @@
 """Every example runs as it is, and the README's commands are those CI takes from it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,3 +110,19 @@ def test_the_output_that_the_readme_shows_is_that_of_its_first_command():
     found = [line.split() for line in done.stdout.splitlines()]
     for line in shown.strip().splitlines():
         assert line.split() in found, line
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "specs/language.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
+)  # fmt: skip
+def test_links_lead_to_files_and_headings(page):
+    text = (ROOT / page).read_text("utf8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        if heading:
+            found = re.findall(r"^#+ (.*)$", file.read_text("utf8"), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in found]
