@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -99,8 +99,15 @@ def paired(
         raise StructureError(f"{len(x)} positions, but {len(z)} elements")
     check_resolution(x, np.dtype(dtype))
     cell = np.where(np.isfinite(cell), cell, 0.0)  # only a row that is not periodic can be NaN
-    bonds = Bonds(tuple(species), tuple(map(tuple, np.asarray(cutoffs, float).tolist())))
+    bonds = _bonds(tuple(species), np.asarray(cutoffs, float).tobytes())
     return Paired(x, cell, pbc, z, reach, bonds)
+
+
+@lru_cache(maxsize=64)
+def _bonds(species: tuple[str, ...], cutoffs: bytes) -> Bonds:
+    """cutoffs: float64, of every two of them"""
+    n = len(species)
+    return Bonds(species, tuple(map(tuple, np.frombuffer(cutoffs).reshape(n, n).tolist())))
 
 
 def paired_atoms(

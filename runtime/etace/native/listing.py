@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,12 @@ SOURCE = Path(__file__).with_name("list.c")
 
 NUMBERS = ("atoms", "extended", "blocks", "longest", "each")
 LONG, SHORT = ("slot", "rows", "images"), ("species", "atom", "neighbour", "owner", "shift")
+REAL = ("closest",)
+KIND: dict[str, np.dtype[Any]] = {
+    **dict.fromkeys(LONG, np.dtype(np.int64)),
+    **dict.fromkeys(SHORT, np.dtype(np.int32)),
+    **dict.fromkeys(REAL, np.dtype(np.float64)),
+}
 
 
 class List(ctypes.Structure):
@@ -30,22 +38,22 @@ class List(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in NUMBERS),
-        *((name, ctypes.POINTER(ctypes.c_int64)) for name in LONG),
-        *((name, ctypes.POINTER(ctypes.c_int32)) for name in SHORT),
-        ("closest", ctypes.POINTER(ctypes.c_double)),
+        *((name, ctypes.c_void_p) for name in (*LONG, *SHORT, *REAL)),
     ]
+
+    def array(self, name: str, *shape: int) -> np.ndarray:
+        """A copy of one of the arrays. shape: not empty"""
+        kind = KIND[name]
+        content = ctypes.string_at(getattr(self, name), prod(shape) * kind.itemsize)
+        return np.frombuffer(content, kind).reshape(shape).copy()
 
     def closest_of(self, structures: int, n_species: int) -> np.ndarray:
         """[structures, species, species], Å, of neighbours; infinite where there are none."""
-        shape = (structures, n_species, n_species)
-        return np.sqrt(np.ctypeslib.as_array(self.closest, shape))
+        return np.sqrt(self.array("closest", structures, n_species, n_species))
 
     def layout(self, n_species: int, lanes: int, structure: np.ndarray | None) -> Layout:
         """A copy. structure: [atoms], of a batch"""
-
-        def array(name: str, *shape: int) -> np.ndarray:
-            return np.ctypeslib.as_array(getattr(self, name), shape).copy()
-
+        array = self.array
         rows = array("rows", self.blocks * n_species + 1)
         return Layout(
             self.atoms,
