@@ -154,9 +154,10 @@ def test_run_prints_energies_and_writes_them(tmp_path):
     assert "-119.180575" in result.stdout
     back = read(out, index=":")
     assert len(back) == 10
-    assert back[0].get_potential_energy() == pytest.approx(-119.180575, abs=1e-6)
-    assert back[0].get_forces().shape == (15, 3)
-    assert back[0].get_stress().shape == (6,)
+    assert back[0].info["etace_energy"] == pytest.approx(-119.180575, abs=1e-6)
+    assert back[0].arrays["etace_forces"].shape == (15, 3)
+    assert back[0].info["etace_stress"].shape == (3, 3)
+    assert back[0].get_potential_energy() == pytest.approx(-119.212616)  # the label
 
 
 def test_run_with_splines_prints_how_far_off_they_are():

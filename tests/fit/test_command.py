@@ -241,7 +241,7 @@ def test_a_fit_that_fails_leaves_what_an_earlier_one_wrote(tmp_path):
 
 
 def test_a_sparse_fit_becomes_a_smaller_model(spec, tmp_path):
-    few, out, small = (tmp_path / n for n in ("few.xyz", "m.safetensors", "small.safetensors"))
+    few, out, small = (tmp_path / n for n in ("few.xyz", "m.safetensors", "pruned.safetensors"))
     write(few, read(TRAIN, ":8"))
     done = etace_fit(
         spec,
