@@ -110,8 +110,8 @@ def test_the_command_shows_and_writes_them(silica, tmp_path):
     assert done.exit_code == 0, done.output
     frame = read(out, 0)
     expected = silica.evaluate_committee(read(FRAMES, 0))
-    assert frame.info["energy_std"] == pytest.approx(expected.energy_std, rel=1e-6)
-    np.testing.assert_allclose(frame.arrays["forces_std"], expected.forces_std, atol=1e-7)
+    assert frame.info["etace_energy_std"] == pytest.approx(expected.energy_std, rel=1e-6)
+    np.testing.assert_allclose(frame.arrays["etace_forces_std"], expected.forces_std, atol=1e-7)
 
 
 def test_parts_on_several_cores_agree(silica):

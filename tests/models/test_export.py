@@ -216,7 +216,7 @@ def test_the_command_says_what_is_wrong(tmp_path):
     start = tmp_path / "start"
     code, text = said(ROOT / "specs/si_o.etace", "--model", "si_o", "-o", start)
     assert code == 0
-    assert "note: all linear parameters are zero" in text
+    assert "is not fitted: its linear parameters are all zero" in text
     first = (start / "si_o.c").read_bytes()
     said(ROOT / "specs/si_o.etace", "--model", "si_o", "-o", start)
     assert (start / "si_o.c").read_bytes() == first
