@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from etace import extrapolation
-from etace.arrays import frozen, held, reals, unchanged
+from etace.arrays import frozen, reals
 from etace.backend import check_settings, choose_call, choose_evaluator, choose_rows
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
@@ -42,6 +42,7 @@ from etace.potential import FixedPart, Linear, Potential
 from etace.precision import host_precision
 from etace.prepared import PreparedAtoms
 from etace.rows import HostRows, Rows
+from etace.store import Store
 from etace.structure import Paired, paired_atoms
 
 if TYPE_CHECKING:
@@ -142,11 +143,12 @@ class Model:
         self._revision = 0
         self._told: set[tuple[str, ...]] = set()
         self.file: File | None = None
-        self.params = params
+        self._store = Store(potential, params, self._changed)
         self.card = card
+        self.domain: Domain | None = None
         given = frozenset(given)
         self._starts = {
-            t.block: self._params[t.block]["weights"]
+            t.block: self._current[t.block]["weights"]
             for t in potential.terms
             if isinstance(t, Linear) and t.learnable and t.block not in given
         }
@@ -204,14 +206,11 @@ class Model:
         Values are copied. Card, domain, committee and extrapolation, which are of the old ones, go. Raises
         ParameterError: blocks, names or shapes that are not the model's, or numbers that are not finite.
         """
-        self._notice()
-        return self._shown
+        return self._store.shown
 
     @params.setter
     def params(self, values: Mapping[str, Mapping[str, ArrayLike]]) -> None:
-        self._params = self._checked(values)
-        self._shown = held(self._params)
-        self._changed()
+        self._store.replace(values)
 
     def set_params(self, block: str, name: str, values: ArrayLike) -> None:
         """One array of parameters; see `params`. values: of the shape `potential.blocks[block][name]`"""
@@ -221,54 +220,18 @@ class Model:
     @property
     def revision(self) -> int:
         """Counts the changes of parameters, committee and extrapolation."""
-        self._notice()
+        self._store.notice()
         return self._revision
 
     @property
     def _current(self) -> dict[str, dict[str, np.ndarray]]:
         """The parameters, in dicts that are others once anything has changed."""
-        self._notice()
-        return self._params
-
-    def _notice(self) -> None:
-        """Takes over what was put into the dicts of `params`; what is wrong is taken out again."""
-        if unchanged(self._shown, self._params):
-            return
-        try:
-            made = self._checked(self._shown)
-        except ParameterError:
-            self._show(self._params)
-            raise
-        self._params = made
-        self._show(made)
-        self._changed()
-
-    def _show(self, params: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """In the dicts that are there: who holds them goes on with them."""
-        before = dict(self._shown)
-        self._shown.clear()
-        for block, arrays in params.items():
-            own = before.get(block)
-            if not isinstance(own, dict) or any(own is d for d in self._shown.values()):
-                own = {}
-            own.clear()
-            own.update(arrays)
-            self._shown[block] = own
-
-    def _checked(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
-        self.potential.check(values)
-        return {
-            b: {k: frozen(self._array(f"{b}.{k}", v)) for k, v in a.items()}
-            for b, a in values.items()
-        }
-
-    def _array(self, name: str, value: Any) -> np.ndarray:
-        return reals(value, None, f"the values of `{name}`", dtype=self.potential.dtype)[0]
+        return self._store.current
 
     def _changed(self) -> None:
         """What was of other parameters goes."""
         self.card = self.file = None
-        self.domain: Domain | None = None
+        self.domain = None
         self._committee, self._member_params, self._extrapolation = None, [], None
         self._revision += 1
 
@@ -292,7 +255,7 @@ class Model:
 
     @property
     def backend_in_use(self) -> str:
-        """Which backend that is, and why; what has not been built is built to know it."""
+        """Which backend that is, and why. Builds the kernel if needed."""
         return self._chosen[1]
 
     @cached_property
@@ -498,7 +461,7 @@ class Model:
     @property
     def committee(self) -> np.ndarray | None:
         """Linear parameters of the members, [M, P], read-only, or None."""
-        self._notice()
+        self._store.notice()
         return self._committee
 
     def set_committee(self, values: ArrayLike | None) -> None:
@@ -571,7 +534,7 @@ class Model:
     @property
     def extrapolation(self) -> np.ndarray | None:
         """[species, F + 1, F + 1] of `etace.extrapolation`, read-only, or None."""
-        self._notice()
+        self._store.notice()
         return self._extrapolation
 
     def set_extrapolation(self, values: ArrayLike | None) -> None:
@@ -579,7 +542,7 @@ class Model:
 
         Raises ParameterError: another shape, or numbers that are not finite.
         """
-        self._notice()
+        self._store.notice()
         made = None
         if values is not None:
             species, functions = self.potential.site_columns.shape
@@ -693,7 +656,7 @@ class Model:
     def described(self) -> dict[str, str]:
         """Where its numbers come from: a model file and its hash; or the spec and its hash, with one of the
         parameters."""
-        self._notice()
+        self._store.notice()
         if self.file is not None:
             return {"model": self.name, "file": self.file.name, "sha256": self.file.sha256}
         found = {"model": self.name}
@@ -703,7 +666,7 @@ class Model:
 
     def _digest(self) -> str:
         made = hashlib.sha256()
-        for block, arrays in sorted(self._params.items()):
+        for block, arrays in sorted(self._current.items()):
             for name, values in sorted(arrays.items()):
                 made.update(f"{block}/{name} {values.shape} {values.dtype}\n".encode())
                 made.update(values.tobytes())

@@ -43,9 +43,9 @@ def rebuilt(data: bytes) -> Model:
 
 def copied(model: Model) -> Model:
     """Shares what was compiled and what cannot be changed: all but the dicts that others may change."""
-    shown = held(model.params)
     made = object.__new__(type(model))
-    made.__dict__.update(model.__dict__, _shown=shown)
+    made.__dict__.update(model.__dict__)
+    made._store = model._store.copied(made._changed)
     if model.card is not None:
         made.card = dict(model.card)
     return made

@@ -41,3 +41,9 @@ def with_everything(model: etace.Model) -> etace.Model:
     model.set_extrapolation(grades)
     model.card = {"model": "m", "made": "for a test"}
     return model
+
+
+def energy_of(atoms):
+    """For a process of its own, which imports this module."""
+    atoms.rattle(0.1, seed=7)
+    return float(atoms.get_potential_energy())

@@ -13,7 +13,7 @@ import etace
 import numpy as np
 import pytest
 from etace.parallel import Threads, ordered
-from small import crystal, small_model, with_everything
+from small import crystal, energy_of, small_model, with_everything
 
 SECONDS = 60  # within which a process that does not hang has answered
 
@@ -129,12 +129,6 @@ def test_a_stack_comes_back(model):
 
 
 # ---------------------------------------------------------------- processes
-
-
-def energy_of(atoms):
-    """In a process of its own."""
-    atoms.rattle(0.1, seed=7)
-    return float(atoms.get_potential_energy())
 
 
 def expected(model):
