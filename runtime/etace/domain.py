@@ -47,7 +47,7 @@ class Gap:
                 f"{self.distance:.2f} Å: what the model says of it means nothing"
             )
         return (
-            f"a {name} pair is {self.distance:.2f} Å apart, and none in the training data is closer than "
+            f"the pair {name} comes to {self.distance:.2f} Å, and in the training data to no less than "
             f"{self.seen:.2f} Å"
         )
 

@@ -86,7 +86,7 @@ def test_a_pair_far_apart_is_none(model):
 
 def test_a_distance_much_closer_than_any_is_said(model):
     (text,) = told(model, squeezed())
-    assert text.startswith("a Cu-Cu pair is 2.04 Å apart")
+    assert text.startswith("the pair Cu-Cu comes to 2.04 Å")
 
 
 def test_a_species_that_was_never_seen_is_said(tmp_path):

@@ -46,6 +46,7 @@ def test_lists_of_atoms_become_a_model_and_no_file(spec, tmp_path):
     rmse = 1000 * float(np.sqrt(np.mean(np.square(errors))))
     assert found.report.rmse("energy") == pytest.approx(rmse, rel=1e-6)
     assert "RMSE" in str(found.report) and found.model.card["errors"] == found.report.errors
+    assert "test energy RMSE" in repr(found) and len(repr(found)) < 500
     with pytest.raises(RequestError, match="no virial errors"):
         found.report.rmse("virial")
 

@@ -18,10 +18,12 @@ from etace.fit.job import Outcome, run
 from etace.fit.output import card_of, page_of, write_outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
+from etace.fit.tables import TOTAL, UNITS
 from etace.io.replace import check_writable, replacing
 from etace.loading import default_spec, from_text, load
 from etace.model import Model
-from etace.report.errors import as_json
+from etace.report.errors import as_json, figure
+from etace.words import count
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 NOWHERE = "model.safetensors"  # the name of a model that no file holds
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitReport:
     """What is to be known of a fit.
 
@@ -46,6 +48,15 @@ class FitReport:
     seconds: Mapping[str, float]
     outcome: Outcome
     _progress: Progress
+
+    def __repr__(self) -> str:
+        """The errors of each set on one line, and how many warnings there are."""
+        rows = [
+            f"{row['set']} {row['kind']} RMSE {figure(row['rmse'], row['count'])} {UNITS[row['kind']]}"
+            for row in self.errors
+            if row["group"] == TOTAL
+        ]
+        return f"<etace.fit.FitReport: {'; '.join(rows)}; {count(len(self.warnings), 'warning')}>"
 
     @property
     def errors(self) -> list[dict[str, Any]]:

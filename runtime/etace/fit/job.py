@@ -46,7 +46,7 @@ SHOWN = 4  # lines on columns that cannot be told apart
 ROOM = 2_000_000_000  # bytes of a committee's parameters
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Outcome:
     """model: fitted; solved: what the solver says; data: its training, validation and test structures
     train, valid, test: predictions beside labels
