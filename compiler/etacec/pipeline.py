@@ -33,7 +33,7 @@ from etacec.codegen.module import generate
 from etacec.codegen.native import program as native
 from etacec.codegen.native import rows
 from etacec.coupling import GAUGE_VERSION, TooHeavy
-from etacec.coupling.cost import STEPS
+from etacec.coupling.cost import SECONDS, STEPS
 from etacec.diagnostics import Diagnostic, Mistakes
 from etacec.ir.graph import ModelGraph
 from etacec.ir.lower import lower
@@ -177,8 +177,8 @@ def _passes(spec: Spec, cache: Path | None) -> list[tuple[str, ModelGraph]]:
         return passes.run(lower(spec), cache)
     except TooHeavy as heavy:
         largest = max(spec.bases, key=lambda b: max(map(len, b.blocks)))
-        message = f"the couplings of `{largest.name}` would take about {heavy.steps / 1e6:.0f} s"
-        help = f"more than {STEPS / 1e6:.0f} s are not possible: lower its order or its l"
+        message = f"the couplings of `{largest.name}` would take about {heavy.steps * SECONDS:.0f} s"
+        help = f"more than {STEPS * SECONDS:.0f} s are not possible: lower its order or its l"
         raise Mistakes([Diagnostic("E402", message, largest.span, help=help)]) from None
 
 
