@@ -100,7 +100,7 @@ def test_it_is_the_kernel_bit_for_bit(name, dtype):
     one = loaded(name, dtype, cores=1)
     with etace.precision.host_precision(dtype):
         alone = evaluation(one)(one.fast_graph(atoms))
-    for a, b in zip(alone, found, strict=True):  # bits do not hang on the threads
+    for a, b in zip(alone, found, strict=True):  # bits do not depend on the threads
         np.testing.assert_array_equal(a, b)
 
 

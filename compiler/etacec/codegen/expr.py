@@ -44,7 +44,7 @@ class BondTables:
     plain: list[str] = field(default_factory=list)  # BOND_R0 and its like, where needed
 
     def fold(self, node: Node) -> Node:
-        """The formula with all that hangs on the bond alone replaced by numbers or table names."""
+        """The formula with all that depends on the bond alone replaced by numbers or table names."""
         names = variables(node)
         if names and all(n.startswith("bond.") for n in names):
             return self._constant(node)

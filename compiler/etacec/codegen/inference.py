@@ -300,7 +300,7 @@ def _weights(c: Context, radial: str) -> str:
 
 
 def _radial(c: Context, readout: str) -> str:
-    """The radial block that a readout, pair or basis hangs on."""
+    """The radial block that a readout, pair or basis depends on."""
     return next(n for n in upstream(c, readout) if isinstance(c.graph.op(n), op.SelectLinear))
 
 

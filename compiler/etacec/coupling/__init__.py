@@ -5,7 +5,7 @@ For a block, a multiset of (n, l), the pooled A[n, l, m] transform as real spher
     B[q, M] = sum over classes of C[q, M, class] * product over factors t of A[n_t, l_t, class[t]]
 
 transforms as B(Q .) = D^L(Q) B for every Q in O(3). The n only say which factors are equal, so what
-is computed here hangs on a `Pattern` alone: the (l, count) of each distinct (n, l), and L.
+is computed here depends on a `Pattern` alone: the (l, count) of each distinct (n, l), and L.
 
 Conventions
 -----------

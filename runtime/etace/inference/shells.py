@@ -157,7 +157,7 @@ class Shell:
         if self.frozen is None:
             return channels, tuple(plain)
         # Channels with the same frozen weights are one row, where that leaves every l a range of
-        # rows: of one-hot weights R_nl does not hang on l.
+        # rows: of one-hot weights R_nl does not depend on l.
         first: dict[bytes, int] = {}
         same = np.array([first.setdefault(self.frozen[c].tobytes(), c) for c in channels])
         distinct = list(dict.fromkeys(same.tolist()))

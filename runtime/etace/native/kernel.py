@@ -60,7 +60,7 @@ class Kernel:
         """positions: [atoms, 3], Å; cells: [3, 3], or [structures, 3, 3]; coefficients: of the program;
         members: of a committee, whose energies are wanted, and forces if so.
 
-        What is summed in which order hangs on the graph alone, not on the number of cores.
+        What is summed in which order depends on the graph alone, not on the number of cores.
         """
         spare = self._spare.setdefault(graph, [])
         try:

@@ -28,7 +28,7 @@ class Duals:
         self.lines: list[str] = []
         self.tables: list[str] = []
         self._values: dict[Node, str] = {Var("r"): "r"}
-        self._constants: set[str] = set()  # variables that hang on the bond alone
+        self._constants: set[str] = set()  # variables that depend on the bond alone
         self._slopes: dict[Node, str | None] = {Var("r"): number(1)}
 
     def value(self, node: Node) -> str:
@@ -37,7 +37,7 @@ class Duals:
         return self._values[node]
 
     def slope(self, node: Node) -> str | None:
-        """None: the formula does not hang on r."""
+        """None: the formula does not depend on r."""
         if "r" not in variables(node):
             return None
         if node not in self._slopes:

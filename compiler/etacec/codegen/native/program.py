@@ -1,6 +1,6 @@
 """A model as a native kernel: the text of one C file, and what its coefficients are.
 
-The text hangs on the spec alone: parameters are read at run time, and the number of lanes is that of the
+The text depends on the spec alone: parameters are read at run time, and the number of lanes is that of the
 CPU the compiler compiles for.
 """
 
