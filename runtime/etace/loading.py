@@ -114,9 +114,19 @@ def default_spec(
 
     names = sorted({e.strip() for e in elements if e.strip()})
     if unknown := [e for e in names if e not in atomic_numbers or e == "X"]:
-        raise RequestError(f"{', '.join(unknown)} is no element")
+        near = [
+            e.capitalize() for e in unknown if e.capitalize() in atomic_numbers and e not in "Xx"
+        ]
+        hint = f": write {', '.join(near)}" if near else ""
+        raise RequestError(f"{', '.join(unknown)} is no element{hint}")
     if not names:
         raise RequestError("no element is named")
+    for s in structures:
+        if others := sorted(set(s.atoms.get_chemical_symbols()) - set(names)):
+            raise RequestError(
+                f"{s.source} contains {', '.join(others)}, but the elements named are only "
+                f"{', '.join(names)}: name all elements of the data"
+            )
     energies, how = defaults.one_body(names, structures, e0)
     degrees, order = defaults.choose(names, size)
     shown = ", ".join(f"{e} {energies[e]:.6f}" for e in names)

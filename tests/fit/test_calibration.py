@@ -18,6 +18,16 @@ def test_a_good_spread_is_recognised_and_a_small_one_scaled():
     assert "off" in str(small) and "as it should be" in str(good)
 
 
+def test_long_tails_are_called_off_where_there_are_enough_errors():
+    rng = np.random.default_rng(1)
+    error = rng.normal(size=4000)
+    error[:400] = 3  # 14 % beyond 2 sd
+    many = coverage("forces", [error], [np.ones(4000)])
+    assert many.two < 0.88 and "longer tails" in many.verdict
+    few = coverage("energy", [np.r_[np.zeros(13), np.full(5, 1.5), np.full(2, 3)]], [np.ones(20)])
+    assert few.two == 0.9 and not few.off  # 2 of 20 may be chance
+
+
 def test_members_keep_their_mean_when_scaled():
     mean, members = np.array([1.0, 2.0]), np.array([[1.5, 2.0], [0.5, 2.0]])
     np.testing.assert_allclose(rescaled(mean, members, 3.0), [[2.5, 2.0], [-0.5, 2.0]])

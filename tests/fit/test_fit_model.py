@@ -108,6 +108,12 @@ def test_options_and_defaults_are_those_of_the_command(spec):
         ({"spec": "small.etace", "train": "ATOMS", "output": "m.pt"}, RequestError, "`output`"),
         ({"spec": "none.etace", "train": "ATOMS"}, EtaceError, "none.etace"),
         ({"elements": "Si,Xx", "train": "ATOMS"}, RequestError, "Xx is no element"),
+        ({"elements": "Si,o", "train": "ATOMS"}, RequestError, "o is no element: write O"),
+        (
+            {"elements": "Si", "train": "ATOMS"},
+            RequestError,
+            "contains O, but .* only Si: name all",
+        ),
     ],
 )
 def test_mistakes_are_said(spec, more, error, words):

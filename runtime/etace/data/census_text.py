@@ -72,7 +72,7 @@ def lines(census: Census) -> list[str]:
     if census.duplicates:
         extra = sum(len(group) - 1 for group in census.duplicates)
         first = ", ".join(census.duplicates[0][:SHOWN])
-        out.append(f"{count(extra, 'structure')} again that is there already (the first: {first})")
+        out.append(f"structures that are there again: {extra} (the first: {first})")
     else:
         out.append("no structure is there twice")
     found = sentences(census.suspicions)

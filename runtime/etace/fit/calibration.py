@@ -17,6 +17,7 @@ from scipy.special import erfinv
 ONE, TWO = 0.6827, 0.9545  # of a normal distribution
 NOMINAL = np.linspace(0.05, 0.95, 19)
 UNSURE = 0.10  # a coverage this far from the nominal one is called off
+TAIL = 0.05  # enough within 2 sd, of so many errors that it is no chance
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Coverage:
 
     @property
     def off(self) -> bool:
-        return abs(self.one - ONE) > UNSURE or abs(self.two - TWO) > UNSURE
+        scatter = 3 * math.sqrt(TWO * (1 - TWO) / max(self.count, 1))
+        return abs(self.one - ONE) > UNSURE or abs(self.two - TWO) > min(UNSURE, max(TAIL, scatter))
 
     def __str__(self) -> str:
         return (

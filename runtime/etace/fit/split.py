@@ -58,7 +58,7 @@ def _cut(data: Dataset, fraction: float, seed: int, name: str) -> tuple[Dataset,
     if not own or len(own) == whole:
         what = "no structure" if not own else "every structure, and leaves none to fit"
         raise RequestError(
-            f"a {name} part of {fraction:g} takes {what}: there are {count(whole, 'structure')} "
+            f"a {name} part of {fraction:g} takes {what}: the data have {count(whole, 'structure')} "
             "in all, and each config type is divided alike"
         )
     taken = set(own)
