@@ -1,4 +1,4 @@
-"""Part 6: design rows and a least-squares fit; writes si_o.safetensors (or the path given).
+"""Part 6: design rows and a least-squares fit; writes part6.safetensors here (or the path given).
 
 Rows of energies weigh 30 / sqrt(atoms), rows of forces 1; a small ridge keeps the dependent pair
 columns harmless. This is what `etace fit` does, without its streaming, priors, evidence and report.
@@ -46,6 +46,6 @@ for name, frames in (("train", train), ("test", test)):
         f"{name:5s}: RMSE {1000 * np.sqrt(np.mean(np.square(dE))):.2f} meV/atom, {np.sqrt(np.mean(dF**2)):.3f} eV/Å"
     )
 
-path = Path(sys.argv[1]) if len(sys.argv) > 1 else here / "si_o.safetensors"
+path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("part6.safetensors")
 model.save(path)
 print("written:", path.name)
