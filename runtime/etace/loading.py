@@ -114,9 +114,7 @@ def default_spec(
 
     names = sorted({e.strip() for e in elements if e.strip()})
     if unknown := [e for e in names if e not in atomic_numbers or e == "X"]:
-        near = [
-            e.capitalize() for e in unknown if e.capitalize() in atomic_numbers and e not in "Xx"
-        ]
+        near = [e.capitalize() for e in unknown if e.capitalize() in {*atomic_numbers} - {"X"}]
         hint = f": write {', '.join(near)}" if near else ""
         raise RequestError(f"{', '.join(unknown)} is no element{hint}")
     if not names:
