@@ -92,3 +92,26 @@ def test_the_old_checkpoint_gives_no_factors_to_any_fit():
     mark = Checkpoint(LEGACY / "stopped.checkpoint", "0" * 64)
     assert mark.load() == (0, {})
     assert "no digest" in mark.unused
+
+
+OF_SETTINGS = json.loads((LEGACY / "settings.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(OF_SETTINGS))
+def test_a_settings_file_draws_and_scales_as_it_did(tmp_path, name):
+    """drawn: a solver chooses by the hold-out; scaled: a committee to the test, or the training errors."""
+    for file in (f"{name}.fit.toml", "small.etace", "data.xyz", "seen.xyz"):
+        shutil.copy(LEGACY / file, tmp_path)
+    done = CliRunner().invoke(app, ["fit", str(tmp_path / f"{name}.fit.toml"), "--no-report"])
+    assert done.exit_code == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if "as etace 0.1 did" in line]
+    assert len(said) == 1
+    assert "valid_fraction = " in said[0]
+    model, expected = etace.load(tmp_path / f"{name}.safetensors"), OF_SETTINGS[name]
+    frames = read(LEGACY / "seen.xyz", ":2")
+    assert model.card["committee"] == expected["committee"]
+    for own, old in zip(model.evaluate_batch(frames), expected["energy"], strict=True):
+        assert own.energy == pytest.approx(old, rel=1e-7)
+    if "member_energies" in expected:
+        for own, old in zip(model.committee_many(frames), expected["member_energies"], strict=True):
+            close(own.member_energies, old, 1e-6)

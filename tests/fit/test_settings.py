@@ -1,7 +1,7 @@
 """Settings from anywhere: each is checked once against one table, and the message says what it takes."""
 
 import inspect
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -253,3 +253,9 @@ def test_what_an_earlier_version_wrote_is_read(tmp_path):
     path.write_text(old, encoding="utf8")
     found = from_toml(path)
     assert (found.valid_fraction, found.split_seed, found.test_fraction) == (0.2, 5, 0.0)
+    assert found.split_rule == "0.1"
+    written = path.with_name("n.fit.toml")
+    written.write_text(to_toml(replace(found, output=str(path.with_name("n.safetensors"))), {}))
+    assert from_toml(written).split_rule == "0.1"  # repeats stay the same
+    path.write_text(old.replace("holdout = 0.2", "valid_fraction = 0.2"), encoding="utf8")
+    assert from_toml(path).split_rule == "copies"

@@ -9,8 +9,9 @@ from etace.data import Dataset, Keys, Labelled, read, warnings
 from etace.data.duplicates import duplicates
 from etace.errors import StructureError
 from etace.fit.progress import Progress
-from etace.fit.settings import Settings
+from etace.fit.settings import Settings, beside
 from etace.fit.split import Parts, divided
+from etace.fit.table import OLD_RULE
 from etace.telling import Lines, Tell
 from etace.words import count
 
@@ -31,9 +32,10 @@ def files(settings: Settings, tell: Tell | None = None) -> dict[str, Dataset]:
 
 def parts_of(settings: Settings, given: Mapping[str, Dataset]) -> Parts:
     """given: as of `files`"""
+    valid_fraction = 0.0 if settings.split_rule == OLD_RULE else settings.valid_fraction
     return divided(
         given["train"], given.get("test"),
-        settings.test_fraction, settings.valid_fraction, settings.split_seed,
+        settings.test_fraction, valid_fraction, settings.split_seed,
     )  # fmt: skip
 
 
@@ -52,9 +54,25 @@ def gathered(
         ("test", settings.test_fraction),
         ("validation", settings.valid_fraction),
     ):
-        if fraction:
+        if fraction and name in parts.sets:
             progress.note(_how(name, parts.sets[name], settings.split_seed))
+    if settings.split_rule == OLD_RULE:
+        progress.note(_of_old(settings, "test" if parts.test else "training"))
     return parts
+
+
+def _of_old(settings: Settings, judges: str) -> str:
+    """What a settings file of that version asks for, and the way of now. judges: to whose errors it scaled"""
+    did = []
+    if settings.valid_fraction:
+        did.append(f"hold {settings.valid_fraction:g} of the training structures out")
+    if settings.calibrate:
+        did.append(f"scale the committee to the {judges} errors")
+    return (
+        f"as etace {OLD_RULE} did, for the same numbers: {' and '.join(did)}; for the way of now, write "
+        f"valid_fraction = {settings.valid_fraction or 0.1:g} in {beside(settings.output, '.fit.toml').name} "
+        "in place of holdout and split_rule"
+    )
 
 
 def _how(name: str, own: Dataset, seed: int) -> str:

@@ -29,7 +29,8 @@ from etace.fit.progress import Progress
 from etace.fit.rules import SettingError
 from etace.fit.settings import Settings, beside
 from etace.fit.solvers import has_posterior, solver
-from etace.fit.split import Parts
+from etace.fit.split import Parts, held_out
+from etace.fit.table import OLD_RULE
 from etace.fit.tables import Comparison, compare
 from etace.fit.tuning import tune_noise, tune_prior
 from etace.fit.weights import Weights
@@ -139,6 +140,8 @@ def run(
     goals = targets([*train, *held], settings.kinds, weights, walls)
     for k in range(len(train), len(train) + len(held)):
         goals[k] = replace(goals[k], split="validation")
+    if settings.split_rule == OLD_RULE:
+        goals = held_out(goals, settings.valid_fraction, settings.split_seed)
     shape = plan(model, goals)
     progress.done("neighbour lists", count(len(shape.tasks), "task"))
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler, keep)
@@ -254,17 +257,20 @@ def _committee(
     model: Model, solved: Solved, parts: Parts, settings: Settings, progress: Progress
 ) -> tuple[tuple[Coverage, ...], float | None]:
     """Draw the committee that was asked for, and say how its spread covers the errors; its scale, if
-    it was scaled. The test set has no say in the scale."""
+    it was scaled. The test set has no say in the scale, but by the rule of 0.1."""
     progress.begin("committee")
     members = draw(solved, settings.committee, settings.seed)
     if members is None:
         return (), None
     scale = None
     model.set_committee(members)
-    if settings.calibrate and parts.valid and (own := judge(model, parts.valid.structures)):
+    asked = "validation"
+    if settings.split_rule == OLD_RULE:
+        asked = "test" if parts.test else "train"
+    if settings.calibrate and (own := judge(model, parts.sets[asked].structures)):
         scale = own[-1].scale  # of forces, where there are any
         model.set_committee(rescaled(solved.c, members, scale))
-        progress.note(f"committee's spread scaled by {scale:.4g} to the validation errors")
+        progress.note(f"committee's spread scaled by {scale:.4g} to the {asked} errors")
     name = list(parts.sets)[-1]
     covered = judge(model, parts.sets[name].structures)
     for found in covered:

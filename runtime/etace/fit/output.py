@@ -84,7 +84,7 @@ def card_of(
         test_digest=data.test.digest if data.test else None,
         date=now.date().isoformat(),
     )
-    if settings.test_fraction or settings.valid_fraction:
+    if settings.test_fraction or data.valid:
         found["split"] = {
             "test_fraction": settings.test_fraction,
             "valid_fraction": settings.valid_fraction,

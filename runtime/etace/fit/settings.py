@@ -17,7 +17,7 @@ from etace.data.frames import without_password
 from etace.errors import RequestError
 from etace.fit.factors import KINDS
 from etace.fit.rules import SettingError, known
-from etace.fit.table import SETTINGS, checked
+from etace.fit.table import OLD_RULE, SETTINGS, checked
 from etace.fit.weights import Weights
 from etace.io.toml import read_toml
 
@@ -34,6 +34,8 @@ class Settings:
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     test_fraction: of the training structures, as a test set; valid_fraction: of the rest, not fitted, by
         which solvers choose and a committee is calibrated; split_seed: of both draws
+    split_rule: copies (those of a structure go together, `fit.split`), or 0.1: as that version divided and
+        calibrated; only its settings files ask for it
     committee: members drawn from the posterior; calibrate: scale their spread to the validation errors
     extrapolation: grades of how far atoms are from the training data (`etace.extrapolation`)
     seed: of all that is drawn: starts of frozen random radials, committee
@@ -60,6 +62,7 @@ class Settings:
     test_fraction: float = 0.0
     valid_fraction: float = 0.0
     split_seed: int = 0
+    split_rule: str = "copies"
     committee: int = 0
     calibrate: bool = False
     extrapolation: bool = True
@@ -126,11 +129,13 @@ def from_toml(path: Path) -> Settings:
 
 
 def _renamed(found: dict[str, Any]) -> None:
-    """What version 0.1 called otherwise: its hold-out, drawn from the seed of all."""
+    """What version 0.1 called otherwise: its hold-out, drawn from the seed of all by a rule of its own."""
     if "holdout" in found and "valid_fraction" not in found:
         given = found.pop("holdout")
         found["valid_fraction"] = SETTINGS["valid_fraction"].check("holdout", given)
         found.setdefault("split_seed", found.get("seed", 0))
+        if given or found.get("calibrate"):
+            found.setdefault("split_rule", OLD_RULE)
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -7,13 +7,14 @@ no part holds one that another was fitted to; atoms alone stay in training, whic
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etace import params
 from etace.data import Dataset, Labelled
 from etace.data.duplicates import duplicates
 from etace.data.isolated import isolated
 from etace.errors import RequestError
+from etace.fit.assemble import Target
 from etace.words import count
 
 
@@ -85,3 +86,19 @@ def drawn(structures: Sequence[Labelled], fraction: float, seed: int, name: str)
                 out.update(group)
                 taken += len(group)
     return sorted(out)
+
+
+def held_out(goals: Sequence[Target], fraction: float, seed: int) -> list[Target]:
+    """The same with a fraction of each config type marked as validation, as version 0.1 drew it: its
+    settings files keep their numbers. What is marked is not fitted, and is a training structure otherwise.
+
+    Raises RequestError: a fraction that leaves no structure to fit.
+    """
+    draws, out = params.normal(seed, "hold-out", (len(goals),)), list(goals)
+    for config_type in sorted({t.group for t in goals}):
+        own = [k for k, t in enumerate(goals) if t.group == config_type and not t.bound]
+        for k in sorted(own, key=lambda k: draws[k])[: round(fraction * len(own))]:
+            out[k] = replace(out[k], split="validation")
+    if all(t.bound or t.split == "validation" for t in out):
+        raise RequestError(f"a validation part of {fraction:g} leaves no structure to fit")
+    return out

@@ -30,6 +30,7 @@ from etace.fit.rules import (
 
 LARGEST = 1e30  # its square, and that of its inverse, are numbers with room to spare
 MEMBERS = 10_000
+OLD_RULE = "0.1"  # the version whose draws and scales a fit repeats
 FILES = ListOf(File(), "names of files")
 POSITIVE = Number(1 / LARGEST, LARGEST)
 PART = Number(0, 1, without_least=True)
@@ -89,6 +90,7 @@ SETTINGS: Mapping[str, Rule] = {
     "test_fraction": FRACTION,
     "valid_fraction": FRACTION,
     "split_seed": SEED,
+    "split_rule": Word(("copies", OLD_RULE)),
     "committee": Whole(0, MEMBERS),
     "calibrate": Flag(),
     "extrapolation": Flag(),
@@ -139,7 +141,7 @@ def _together(found: Mapping[str, Any]) -> None:
         raise SettingError("committee", "must be 0, or 2 members or more, found 1")
     if found["calibrate"] and not committee:
         raise SettingError("calibrate", "is for a committee, and there is none")
-    if found["calibrate"] and not found["valid_fraction"]:
+    if found["calibrate"] and not found["valid_fraction"] and found["split_rule"] != OLD_RULE:
         raise SettingError(
             "calibrate",
             "needs structures that are not fitted: valid_fraction = 0.1, or --valid-fraction 0.1 "
