@@ -3,6 +3,7 @@ names of files shown as they are, JSON that is JSON."""
 
 import json
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from etace.io.jsontext import as_text
-from etace.io.ours import is_ours, stamped
+from etace.io.ours import is_ours, sealed
 from etacec.cli import app
 from typer.testing import CliRunner
 
@@ -174,9 +175,83 @@ def test_settings_that_were_edited_are_repeated_and_stay(here):
     assert Path("m.fit.toml").read_text() == edited
 
 
-def test_the_stamp_tells_every_change():
-    assert stamped("a\n") == stamped("a\n") != stamped("b\n")
-    assert not is_ours("there is none.etace")
+@pytest.mark.parametrize("what", sorted(set(WRITES) - {"run json", "eval", "fit log"}))
+def test_what_its_user_changed_stays(here, what):
+    """One character more, one less, or another, anywhere in the file."""
+    command, name = WRITES[what]
+    assert call(*command).exit_code == 0
+    written = Path(name).read_bytes()
+    assert is_ours(name)
+    digit = next(k for k in range(len(written) // 2, len(written)) if written[k] in b"012345678")
+    other = written[:digit] + bytes([written[digit] + 1]) + written[digit + 1 :]
+    for edited in (written + b"\n", written[:-1], other, written[: len(written) // 2]):
+        Path(name).write_bytes(edited)
+        assert not is_ours(name)
+    Path(name).write_bytes(other)
+    refused = call(*command)
+    assert refused.exit_code == 2 and name in refused.stderr and "--force" in refused.stderr
+    assert Path(name).read_bytes() == other
+
+
+def test_labels_that_their_user_put_among_predictions_stay(here):
+    command = ("run", "m.safetensors", "d.xyz@:2", "-o", "o.xyz")
+    assert call(*command).exit_code == 0
+    one = Path("o.xyz").read_bytes()
+    assert call(*command).exit_code == 0  # ours
+    assert Path("o.xyz").read_bytes() == one  # the same bytes for the same input
+    added = read("o.xyz", ":")
+    added[1].info["dft_energy"] = -1.0
+    write("o.xyz", added, format="extxyz")
+    mine = Path("o.xyz").read_bytes()
+    assert call(*command).exit_code == 2
+    assert Path("o.xyz").read_bytes() == mine
+    Path("o.xyz").write_bytes(
+        one
+    )  # and predictions on predictions have one seal, and nothing of an earlier run
+    assert call("run", "m.safetensors", "o.xyz", "-o", "p.xyz").exit_code == 0
+    assert Path("p.xyz").read_bytes().count(b"etace_sha256=") == 1
+    assert is_ours("p.xyz")
+    assert [a.get_potential_energy() for a in read("p.xyz", ":")] == [
+        a.get_potential_energy() for a in read("d.xyz", ":2")
+    ]
+
+
+def test_a_failed_fit_brings_the_spec_back(here):
+    fit = ("fit", "--elements", "Cu", *FIT, "-o", "f.safetensors", "--no-report")
+    assert call(*fit).exit_code == 0
+    before = Path("f.etace").read_bytes()
+    assert call(*fit, "--e0", "zero", "--solver", "omp", "--committee", "4").exit_code == 2
+    assert Path("f.etace").read_bytes() == before
+    assert is_ours("f.etace")
+
+
+def test_training_data_is_no_place_for_a_default_spec(here):
+    Path("f.etace").write_bytes(Path("d.xyz").read_bytes())
+    done = call("fit", "--elements", "Cu", "--train", "f.etace", "-o", "f.safetensors")
+    assert done.exit_code == 2 and "f.etace is one of the inputs" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".py", ".etace", ".html", ".svg", ".c", ".dot", ".pdf"])
+def test_a_seal_is_of_the_whole_file(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    inner = sealed("a text within\n", ".py")
+    path.write_bytes(sealed(inner, suffix))
+    assert is_ours(path) and path.read_bytes() == sealed(inner, suffix)
+    path.write_bytes(path.read_bytes().replace(b"within", b"inside"))
+    assert not is_ours(path)
+    assert not is_ours(tmp_path / "none.etace")
+
+
+def test_a_sealed_picture_is_a_picture(here):
+    from matplotlib.image import imread
+
+    assert call("plot", "radial", "m.etace", "-o", "o.png").exit_code == 0
+    assert imread("o.png").ndim == 3
+    png = Path("o.png").read_bytes()
+    at = png.index(b"tEXtComment") - 4
+    size = int.from_bytes(png[at : at + 4], "big")
+    body, check = png[at + 4 : at + 8 + size], png[at + 8 + size : at + 12 + size]
+    assert zlib.crc32(body) == int.from_bytes(check, "big")
 
 
 def test_an_unfitted_spec_says_so_and_a_fitted_one_does_not(here):

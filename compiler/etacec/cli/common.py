@@ -263,6 +263,9 @@ def replacing(path: Path) -> Iterator[Path]:
         fail(f"cannot write {path}: {error.strerror or error}", 2)
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: bytes | str) -> None:
+    """A file that tells whether somebody changed it since (`etace.io.ours`)."""
+    from etace.io.ours import sealed
+
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf8")
+        beside.write_bytes(sealed(content, path.suffix))

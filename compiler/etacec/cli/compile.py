@@ -33,9 +33,7 @@ def command(
     check_output(path, force, [spec])
     done = compiled(spec, define, dtype)
     report(done.warnings, done.sources)
-    from etace.io.ours import stamped
-
-    write(path, stamped(done.module))
+    write(path, done.module)
     from etacec.certificate import counts
 
     typer.echo(f"{path}: {'; '.join(counts(done.graph))}")

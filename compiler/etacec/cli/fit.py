@@ -26,6 +26,7 @@ from etacec.cli.common import (
     fail,
     input_files,
     overrides,
+    replacing,
     stop_once,
     telling,
     write,
@@ -252,7 +253,7 @@ def _settings(
         return settings, None
     path = beside(output, ".etace")
     settings = Settings(output=str(output), spec=str(path), **given)
-    check_output(path, force)
+    check_output(path, force, input_files([*settings.train, *settings.test]))
     with telling() as tell:
         data = files(settings, tell)
     with Progress(lambda line: typer.echo(line, err=True)) as progress:
@@ -270,14 +271,14 @@ def _repeated(spec: Path | None) -> Path | None:
 @contextmanager
 def _written(path: Path, text: str) -> Iterator[None]:
     """A text in a file; after a failure what was there before."""
-    before = path.read_text(encoding="utf8") if path.is_file() else text
+    before = path.read_bytes() if path.is_file() else None
     write(path, text)
     try:
         yield
     except BaseException:
-        if before != text:
-            with suppress(OSError, typer.Exit):
-                write(path, before)
+        if before is not None:
+            with suppress(OSError, typer.Exit), replacing(path) as beside:
+                beside.write_bytes(before)
         raise
 
 
@@ -365,13 +366,12 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
 
 def _default_spec(path: Path, elements: str, train: Any, size: str, e0: str) -> str:
     """Its text, made for the structures that are fitted."""
-    from etace.io.ours import stamped
     from etace.loading import default_spec
 
     text, told = default_spec(elements.split(","), train.structures, size, e0)
     for line in told:
         typer.echo(line.replace("default spec:", f"default spec: {path},"), err=True)
-    return stamped(text)
+    return text
 
 
 def _weights(pairs: list[str] | None, file: Path | None) -> dict[str, dict[str, float]]:

@@ -17,7 +17,7 @@ from etacec.cli.common import (
     exit_code,
     fail,
     overrides,
-    replacing,
+    write,
 )
 from etacec.cli.run import configure
 
@@ -68,8 +68,7 @@ def command(
             data = _curves(what, loaded, output.suffix[1:])
     except EtaceError as error:
         fail(str(error), exit_code(error) if path.exists() else 2)
-    with replacing(output) as beside:
-        beside.write_bytes(data)
+    write(output, data)
     typer.echo(f"written: {output}")
 
 

@@ -29,7 +29,6 @@ def command(
     for file in (output, spec):
         check_output(file, force, [path])
     from etace.errors import EtaceError
-    from etace.io.ours import stamped
     from etace.loading import load
 
     from etacec.pruned import prune
@@ -42,7 +41,7 @@ def command(
             made.model.save(beside)
     except EtaceError as error:
         fail(str(error), exit_code(error) if path.exists() else 2)
-    write(spec, stamped(made.text))
+    write(spec, made.text)
     typer.echo(
         f"{len(made.kept)} of {model.length_basis} linear parameters are left"
         + (f", {made.extra} of them 0: other species or couplings need them" if made.extra else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,8 +26,8 @@ from etacec.cli.common import (
     fail,
     input_files,
     overrides,
-    replacing,
     telling,
+    write,
 )
 
 SHOWN = 40  # rows of the table; the file written with -o has all
@@ -304,28 +305,28 @@ def _write(
     more: list[dict[str, Any]],
     plain_names: bool,
 ) -> None:
-    with replacing(path) as beside:
-        if path.suffix != ".json":
-            _write_xyz(beside, frames, results, more, plain_names)
-            return
-        import numpy as np
-        from etace.io.jsontext import as_text
+    if path.suffix != ".json":
+        write(path, _as_xyz(frames, results, more, plain_names))
+        return
+    import numpy as np
+    from etace.io.jsontext import as_text
 
-        rows = [
-            {
-                "structure": name,
-                "energy": r.energy,
-                "energies": r.energies.tolist(),
-                "forces": r.forces.tolist(),
-                "virial": r.virial.tolist(),
-                "pressure_GPa": pressure(atoms, r.virial),
-                **{k: v if np.isscalar(v) else v.tolist() for k, v in own.items()},
-            }
-            for atoms, name, r, own in zip(frames, names, results, more, strict=True)
-        ]
-        beside.write_text(as_text(rows), encoding="utf8")
+    rows = [
+        {
+            "structure": name,
+            "energy": r.energy,
+            "energies": r.energies.tolist(),
+            "forces": r.forces.tolist(),
+            "virial": r.virial.tolist(),
+            "pressure_GPa": pressure(atoms, r.virial),
+            **{k: v if np.isscalar(v) else v.tolist() for k, v in own.items()},
+        }
+        for atoms, name, r, own in zip(frames, names, results, more, strict=True)
+    ]
+    write(path, as_text(rows))
 
 
+OURS = "etace_"
 OF_ATOMS = ("energies", "forces", "forces_std", "extrapolation_grade")
 
 
@@ -345,18 +346,20 @@ def _in_place_of_labels(atoms: Any, found: dict[str, Any]) -> None:
             (atoms.arrays if name in OF_ATOMS else atoms.info)[name] = value
 
 
-def _write_xyz(
-    path: Path,
+def _as_xyz(
     frames: list[Any],
     results: list[Any],
     more: list[dict[str, Any]],
     plain_names: bool,
-) -> None:
+) -> str:
     from ase.io import write
 
-    out = []
+    out, text = [], io.StringIO()
     for atoms, r, own in zip(frames, results, more, strict=True):
         copy = atoms.copy()
+        for held in (copy.info, copy.arrays):
+            for name in [k for k in held if str(k).startswith(OURS)]:  # of an earlier run
+                del held[name]
         found = {"energy": r.energy, "virial": r.virial, "energies": r.energies, "forces": r.forces}
         if pressure(atoms, r.virial) is not None:
             found["stress"] = -r.virial / atoms.get_volume()
@@ -366,6 +369,7 @@ def _write_xyz(
         else:
             copy.calc = atoms.calc
             for name, value in found.items():
-                (copy.arrays if name in OF_ATOMS else copy.info)[f"etace_{name}"] = value
+                (copy.arrays if name in OF_ATOMS else copy.info)[OURS + name] = value
         out.append(copy)
-    write(str(path), out, format="extxyz")
+    write(text, out, format="extxyz")
+    return text.getvalue()

@@ -65,9 +65,7 @@ def command(
     if output is None:
         typer.echo(text.rstrip("\n"))
     else:
-        from etace.io.ours import stamped
-
-        write(output, stamped(text) if output.suffix == ".py" else text)
+        write(output, text)
 
 
 def _inference(done: Any) -> str:

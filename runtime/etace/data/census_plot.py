@@ -10,7 +10,7 @@ import numpy as np
 
 from etace.data.census import Census, energy_per_atom, forces_of_atoms
 from etace.data.labelled import Dataset
-from etace.io.ours import MARK
+from etace.io.ours import MARK, sealed
 
 INK, MUTED, GRID = "#222222", "#777777", "#e4e4e4"
 COLOURS = ("#3b6fb6", "#d9772b", "#4a9b6e", "#b5487a", "#7a68b3", "#a58a2e", "#4ba3b8", "#8c564b")
@@ -52,7 +52,7 @@ def draw(dataset: Dataset, census: Census, path: Path) -> None:
         }
         drawn = BytesIO()  # writers of formats do not all take a full disk well
         figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=meta[path.suffix])
-        path.write_bytes(drawn.getvalue())
+        path.write_bytes(sealed(drawn.getvalue(), path.suffix))
 
 
 def _energies(axis: Any, dataset: Dataset, colours: dict[str, str]) -> None:

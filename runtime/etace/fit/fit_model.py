@@ -19,7 +19,8 @@ from etace.fit.output import card_of, page_of, write_outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
 from etace.fit.tables import TOTAL, UNITS
-from etace.io.replace import check_writable, replacing
+from etace.io.ours import write_sealed
+from etace.io.replace import check_writable
 from etace.loading import default_spec, from_text, load
 from etace.model import Model
 from etace.report.errors import as_json, figure
@@ -90,8 +91,7 @@ class FitReport:
 
     def write_html(self, path: str | Path) -> None:
         """The page in a file, which is replaced. Raises OSError."""
-        with replacing(Path(path)) as half:
-            half.write_text(self.html(), encoding="utf8")
+        write_sealed(Path(path), self.html())
 
     def __str__(self) -> str:
         """The table of errors, and the warnings."""
@@ -264,8 +264,7 @@ def _start(
     made = from_text(text, Path(settings.spec).name)
     made.cores, made.backend = cores, backend
     if keep:
-        with replacing(Path(settings.spec)) as half:
-            half.write_text(text, encoding="utf8")
+        write_sealed(Path(settings.spec), text)
     return made
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from etace.fit.checkpoint import Checkpoint
 from etace.fit.job import Outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
-from etace.io.ours import is_ours, stamped
-from etace.io.replace import replacing
+from etace.io.ours import is_ours, write_sealed
 from etace.report.card import card
 from etace.report.contents import Report
 from etace.report.errors import as_json
@@ -44,11 +42,11 @@ def write_outcome(
     # once more with the record at the end: should the report fail, model and settings fit together
     edited = repeat.is_file() and not is_ours(repeat) and not force
     if not edited:
-        _write(repeat, stamped(to_toml(settings, {})))
+        write_sealed(repeat, to_toml(settings, {}))
     if report:
         progress.begin("report")
         path = beside(settings.output, ".html")
-        _write(path, page_of(outcome, settings, progress))
+        write_sealed(path, page_of(outcome, settings, progress))
         progress.done("report", path.name)
         yield str(path)
     record = {
@@ -57,7 +55,7 @@ def write_outcome(
         "seconds_in_all": round(time.perf_counter() - begun, 3),
     }
     if not edited:
-        _write(repeat, stamped(to_toml(settings, record)))
+        write_sealed(repeat, to_toml(settings, record))
         yield str(repeat)
     Checkpoint(beside(settings.output, ".checkpoint"), "").remove()
 
@@ -94,11 +92,6 @@ def card_of(
     if outcome.valid:
         found["errors"] += as_json({"validation": outcome.valid})
     return found
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf8")
 
 
 def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
