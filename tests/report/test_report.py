@@ -1,6 +1,7 @@
 """A report is one page that needs nothing else, says what was found, and trusts no name in the data."""
 
 import builtins
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -191,12 +192,45 @@ def test_every_config_type_of_the_test_set_has_a_row():
     assert ("test", "slab") in kept
 
 
+def test_validation_errors_stand_beside_the_others():
+    rng = np.random.default_rng(0)
+    sets = {
+        name: [comparison(rng, "bulk") for _ in range(n)]
+        for name, n in (("train", 4), ("validation", 3), ("test", 2))
+    }
+    text = page(Report("parts", **sets), figures=False)
+    found = cells(text, "errors-table", "all")
+    each = [
+        next(r for r in errors.by_set({k: v})[k] if r.kind == "energy") for k, v in sets.items()
+    ]
+    assert found[:3] == ["4", "3", "2"]
+    assert found[3:6] == [errors.figure(e.rmse, e.count) for e in each]
+    assert all(errors.figure(e.largest) in terminal_text(sets) for e in each)
+
+
+def terminal_text(sets):
+    out = Console(width=200, record=True, file=io.StringIO())
+    out.print(terminal.error_table(sets))
+    return out.export_text()
+
+
+@pytest.mark.parametrize("size", [1e160, 1e300])
+def test_squares_of_errors_do_not_overflow(size):
+    """Only a number that is itself out of range is one, and says so in words."""
+    whole = Comparison("a.xyz:0", "bulk", 2, None, (np.zeros((2, 3)), np.full((2, 3), size)), None)
+    (row,) = errors.table([whole])
+    assert (row.rmse, row.mae, row.largest) == pytest.approx((size, size, size), rel=1e-12)
+    over = Comparison("a.xyz:1", "bulk", 2, (0.0, 1e306), None, None)
+    assert "out of range" in terminal_text({"train": [over]})
+    assert "inf" not in terminal_text({"train": [over]})
+
+
 @pytest.mark.parametrize(
     ("value", "count", "text"),
     [
         (3.4567, 10, "3.5"), (3.4567, 100, "3.46"), (14.62, 2, "14.6"), (143.106, 23, "143"),
         (0.02183, 6, "0.022"), (0.99961, 9, "1.00"), (999.6, 500, "1000"), (25.6, 8, "26"),
-        (0.0, 5, "0"), (float("nan"), 5, "nan"), (123456789.0, 5, "1.23e+08"), (2.6e-9, 5, "2.6e-09"),
+        (0.0, 5, "0"), (float("nan"), 5, "nan"), (float("inf"), 5, "out of range"), (123456789.0, 5, "1.23e+08"), (2.6e-9, 5, "2.6e-09"),
     ],
 )  # fmt: skip
 def test_numbers_have_the_digits_that_mean_something(value, count, text):

@@ -38,7 +38,8 @@ class Comparison:
         if pair is None:
             return np.zeros(0)
         factor = 1.0 if kind == "forces" else 1000.0
-        return factor * np.atleast_1d(np.asarray(pair[1]) - np.asarray(pair[0])).ravel()
+        with np.errstate(over="ignore"):  # out of range, as tables say
+            return factor * np.atleast_1d(np.asarray(pair[1]) - np.asarray(pair[0])).ravel()
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,13 @@ def table(found: Iterable[Comparison], apart: bool | None = None) -> list[Error]
             errors = [e for c in own if len(e := c.errors(kind))]
             if errors:
                 d = np.concatenate(errors)
-                figures = np.sqrt(np.mean(d * d)), np.mean(np.abs(d)), np.abs(d).max()
-                out.append(Error(group, kind, len(errors), *map(float, figures)))
+                out.append(Error(group, kind, len(errors), *_figures(np.abs(d))))
     return out
+
+
+def _figures(sizes: np.ndarray) -> tuple[float, float, float]:
+    """Root mean square, mean and largest, without a square or a sum that overflows."""
+    largest = float(sizes.max())
+    unit = largest if 0 < largest < np.inf else 1.0
+    scaled = sizes / unit
+    return unit * float(np.sqrt(np.mean(scaled * scaled))), unit * float(np.mean(scaled)), largest

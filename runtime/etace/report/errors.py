@@ -57,9 +57,10 @@ def as_json(sets: Mapping[str, Sequence[Comparison]]) -> list[dict[str, Any]]:
 
 
 def figure(value: float, count: int = MANY) -> str:
-    """A number of the table, with the digits that mean something. count: of structures it comes from"""
+    """A number of the table, with the digits that mean something; in words if it is none. count: of
+    structures it comes from"""
     if not math.isfinite(value) or value == 0:
-        return f"{value:g}"
+        return "out of range" if math.isinf(value) else f"{value:g}"
     digits = 2 if count < MANY and f"{abs(value):.1e}"[0] != "1" else 3
     rounded = float(f"{value:.{digits - 1}e}")
     power = math.floor(math.log10(abs(rounded)))
