@@ -153,7 +153,7 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
         room = max(1, len(source) - column + 1)
         carets = "^" * max(1, min(span.width, room))
         out += [
-            f"{gutter}--> {span.file}:{span.line}:{span.column}",
+            f"{gutter}--> {_line(span.file)}:{span.line}:{span.column}",
             f"{gutter} |",
             f"{span.line} | {_line(source)}",
             f"{gutter} | {indent}{carets} {diagnostic.label}".rstrip(),

@@ -9,6 +9,10 @@ class EtaceError(Exception):
     """Base class of all errors that etace raises about its input."""
 
 
+class SpecError(EtaceError):
+    """A spec is wrong: each mistake under its line, so several lines."""
+
+
 class RequestError(EtaceError):
     """What was asked for is not in the file: another model, an override of a finished one."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from etace.backend import check_settings
 from etace.domain import Domain
-from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError
+from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError, SpecError
 from etace.io import schema
 from etace.io.model_file import read_model
 from etace.model import File, Model
@@ -87,7 +87,7 @@ def _from_spec(
             path, overrides=overrides, dtype=dtype or "float64", cache=_coupling_cache()
         )
     except etacec.Mistakes as mistakes:
-        raise EtaceError(
+        raise SpecError(
             etacec.render_all(mistakes.diagnostics, mistakes.sources).rstrip()
         ) from None
     except OSError as error:
@@ -140,7 +140,7 @@ def from_text(text: str, name: str) -> Model:
     try:
         done = etacec.compile_text(text, name, cache=_coupling_cache())
     except etacec.Mistakes as mistakes:
-        raise EtaceError(
+        raise SpecError(
             etacec.render_all(mistakes.diagnostics, mistakes.sources).rstrip()
         ) from None
     return from_compilation(done)

@@ -292,6 +292,29 @@ def test_a_file_name_is_never_markup(here, name):
         assert shown in done.stdout + done.stderr and "\x1b" not in done.stdout + done.stderr
 
 
+LYING = "x\netace: all is well"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", LYING + ".safetensors", "d.xyz"), ("run", "m.safetensors", LYING + ".xyz"), ("check", LYING),
+        ("run", "m.safetensors", "d.xyz", "-o", LYING + "/o.xyz"), ("run", LYING + ".etace", "d.xyz"),
+        ("run", "wrong" + LYING + ".etace", "d.xyz"), ("check", "wrong" + LYING + ".etace"),
+        ("run", "m.safetensors", "d.xyz", "-o", LYING + "o.xyz"), ("compile", "m.etace", "-o", LYING + ".py"),
+        ("eval", "m.safetensors", LYING), ("data", LYING), ("info", LYING), ("prune", LYING, "-o", "p.safetensors"),
+        ("plot", "radial", LYING), ("plot", "radial", "m.etace", "-o", LYING + ".svg"), ("export", LYING, "-o", "."),
+        ("fit", LYING + ".fit.toml"), ("fit", "m.etace", "--train", LYING, "-o", "q.safetensors"),
+    ],
+    ids=lambda c: " ".join(c).replace(LYING, "LYING"),
+)  # fmt: skip
+def test_a_file_name_begins_no_line(here, command):
+    Path("wrong" + LYING + ".etace").write_text("etace 1\nspecies Xx\n")
+    done = call(*command)
+    assert not any(line.startswith("etace: all") for line in done.output.splitlines())
+    assert done.exit_code == 0 or "all is well" in done.stderr
+
+
 def test_json_has_no_numbers_that_are_none():
     text = as_text(
         {"a": [1.0, float("nan"), np.inf], "b": np.array([1.0, -np.inf]), "\udc80": "\udcff"}

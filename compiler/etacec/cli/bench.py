@@ -67,7 +67,7 @@ def command(
     try:
         given: Any = read_frames([str(structure)])[0][0] if structure is not None else None
     except EtaceError as error:
-        fail(str(error), exit_code(error))
+        fail(error, exit_code(error))
     runners: list[Runner] = []
     missing: dict[str, str] = {}
     # on a terminal; what moves too often would be timed
@@ -86,7 +86,7 @@ def command(
             except EtaceError as error:
                 if not runners or isinstance(error, RequestError):
                     status.stop()
-                    fail(str(error), exit_code(error) if path.exists() else 2)
+                    fail(error, exit_code(error) if path.exists() else 2)
                 missing[backend] = str(error)
         status.update(f"timing: {rounds} rounds")
         measure(runners, rounds)

@@ -51,12 +51,25 @@ ModelOption = Annotated[
 ]
 
 
-def fail(message: str, code: int) -> NoReturn:
-    """One line on stderr; 1: the file is invalid, 2: the command is."""
+def fail(message: str | Exception, code: int) -> NoReturn:
+    """One line on stderr, whatever names are in it; only what is wrong with a spec takes several.
+
+    code: 1: the file is invalid, 2: the command is
+    """
+    from etace.errors import SpecError
     from etace.words import plain
 
-    typer.echo(f"etace: {chr(10).join(map(plain, message.split(chr(10))))}", err=True)
+    text = str(message)
+    lines = text.split("\n") if isinstance(message, SpecError) else [text]
+    typer.echo(f"etace: {chr(10).join(map(plain, lines))}", err=True)
     raise typer.Exit(code)
+
+
+def say_written(*paths: str | Path, more: str = "", err: bool = False) -> None:
+    """Names of files, on one line, and what more is to say."""
+    from etace.words import plain
+
+    typer.echo(f"written: {', '.join(plain(str(p)) for p in paths)}{more}", err=err)
 
 
 @contextmanager

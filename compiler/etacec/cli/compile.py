@@ -34,6 +34,8 @@ def command(
     done = compiled(spec, define, dtype)
     report(done.warnings, done.sources)
     write(path, done.module)
+    from etace.words import plain
+
     from etacec.certificate import counts
 
-    typer.echo(f"{path}: {'; '.join(counts(done.graph))}")
+    typer.echo(f"{plain(str(path))}: {'; '.join(counts(done.graph))}")

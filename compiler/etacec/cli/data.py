@@ -14,6 +14,7 @@ from etacec.cli.common import (
     fail,
     input_files,
     replacing,
+    say_written,
     telling,
 )
 from etacec.cli.fit import key
@@ -62,7 +63,7 @@ def command(
             dataset = read(files, keys, want, tell, survey=True)
             counted = census(dataset, cutoff, tell)
     except EtaceError as error:
-        fail(str(error), exit_code(error))
+        fail(error, exit_code(error))
     if as_json:
         from etace.data.census_json import as_dict
         from etace.io.jsontext import as_text
@@ -77,7 +78,7 @@ def command(
 
         with replacing(plot) as beside:
             draw(dataset, counted, beside)
-        typer.echo(f"written: {plot}", err=as_json)
+        say_written(plot, err=as_json)
 
 
 def _needs_matplotlib() -> Any:

@@ -19,6 +19,7 @@ from etacec.cli.common import (
     fail,
     input_files,
     overrides,
+    say_written,
     telling,
     write,
 )
@@ -96,7 +97,7 @@ def command(
             loaded.extrapolation_grades([])  # to say so now that it has none
         _evaluate(loaded, data, keys, kinds, extrapolation, output, as_json)
     except EtaceError as error:
-        fail(str(error), exit_code(error) if path.exists() else 2)
+        fail(error, exit_code(error) if path.exists() else 2)
 
 
 def _evaluate(
@@ -151,7 +152,7 @@ def _evaluate(
             {k: v for k, v in row.items() if k != "set"} for row in errors.as_json({"": compared})
         ]
         write(as_json, as_text(rows) + "\n")
-        typer.echo(f"written: {as_json}")
+        say_written(as_json)
     if output is not None:
         compared_as: dict[str, Any] = {name: compared}
         report = Report(
@@ -164,7 +165,7 @@ def _evaluate(
             seconds=seconds,
         )
         write(output, _page(report, data, own))
-        typer.echo(f"written: {output}")
+        say_written(output)
 
 
 def _page(report: Any, data: Any, evaluated: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from etacec.cli.common import (
     dtype_of,
     fail,
     overrides,
+    say_written,
 )
 from etacec.cli.common import write as write_text
 
@@ -61,9 +62,9 @@ def command(
         )  # fmt: skip
         program, coefficients = loaded.native_program()
     except RequestError as error:
-        fail(str(error), 2)
+        fail(error, 2)
     except EtaceError as error:
-        fail(str(error), 1 if path.exists() else 2)
+        fail(error, 1 if path.exists() else 2)
     if not np.isfinite(coefficients).all():
         fail(f"{path}: not all parameters are finite numbers", 1)
     name = name or loaded.name
@@ -78,6 +79,6 @@ def command(
         check_output(output / file, force, [path])
     for file, text in texts.items():
         write_text(output / file, text)
-        typer.echo(f"written: {output / file}")
+        say_written(output / file)
     if loaded.unfitted:
         typer.echo(f"etace: note: {loaded.unfitted}", err=True)

@@ -27,6 +27,7 @@ from etacec.cli.common import (
     input_files,
     overrides,
     replacing,
+    say_written,
     stop_once,
     telling,
     write,
@@ -207,7 +208,7 @@ def _failures() -> Iterator[None]:
     except SettingError as error:
         fail(f"{_option(error.key)} {error.what}", 2)
     except EtaceError as error:
-        fail(str(error), exit_code(error))
+        fail(error, exit_code(error))
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -325,7 +326,7 @@ def _fit(
                 sys.stdout.flush()
         except OSError:  # a full or closed output is no reason to fail: the files are there
             drop_output()
-        typer.echo(f"written: {', '.join(files)} in {took:.1f} s", err=True)
+        say_written(*files, more=f" in {took:.1f} s", err=True)
     except KeyboardInterrupt:
         kept = beside(settings.output, ".checkpoint")
         more = f"the same command goes on ({kept.name} keeps what is done)"

@@ -56,7 +56,7 @@ def _of_model(path: Any) -> dict[str, Any]:
         tensors, metadata = read_model(path)
         schema.model(tensors, metadata, str(path))
     except EtaceError as error:
-        fail(str(error), 1 if path.exists() else 2)
+        fail(error, 1 if path.exists() else 2)
     return {
         "name": metadata.get("model"),
         "sha256": metadata.get("spec_sha256"),

@@ -17,6 +17,7 @@ from etacec.cli.common import (
     exit_code,
     fail,
     overrides,
+    say_written,
     write,
 )
 from etacec.cli.run import configure
@@ -67,9 +68,9 @@ def command(
             loaded = load(path, model, seed=seed, params=params, overrides=given)
             data = _curves(what, loaded, output.suffix[1:])
     except EtaceError as error:
-        fail(str(error), exit_code(error) if path.exists() else 2)
+        fail(error, exit_code(error) if path.exists() else 2)
     write(output, data)
-    typer.echo(f"written: {output}")
+    say_written(output)
 
 
 def _curves(what: str, model: Any, format: str) -> bytes:

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from etacec.cli.common import ForceOption, check_output, exit_code, fail, replacing, write
+from etacec.cli.common import (
+    ForceOption,
+    check_output,
+    exit_code,
+    fail,
+    replacing,
+    say_written,
+    write,
+)
 
 
 def command(
@@ -40,13 +48,13 @@ def command(
         with replacing(output) as beside:
             made.model.save(beside)
     except EtaceError as error:
-        fail(str(error), exit_code(error) if path.exists() else 2)
+        fail(error, exit_code(error) if path.exists() else 2)
     write(spec, made.text)
     typer.echo(
         f"{len(made.kept)} of {model.length_basis} linear parameters are left"
         + (f", {made.extra} of them 0: other species or couplings need them" if made.extra else "")
     )
-    typer.echo(f"written: {output}, {spec}")
+    say_written(output, spec)
 
 
 def _hand_on(model: Any, made: Any) -> None:

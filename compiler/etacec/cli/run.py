@@ -26,6 +26,7 @@ from etacec.cli.common import (
     fail,
     input_files,
     overrides,
+    say_written,
     telling,
     write,
 )
@@ -90,7 +91,7 @@ def command(
     try:
         frames, names = read_frames(structures)
     except EtaceError as error:
-        fail(str(error), exit_code(error))
+        fail(error, exit_code(error))
     configure(device)
     from etace.loading import load
 
@@ -101,7 +102,7 @@ def command(
             splines=splines, backend=backend,
         )  # fmt: skip
     except EtaceError as error:
-        fail(str(error), exit_code(error) if path.exists() else 2)
+        fail(error, exit_code(error) if path.exists() else 2)
     try:
         committee = loaded.committee is not None
         gaps: list[tuple[int, Any]] = []
@@ -123,7 +124,7 @@ def command(
         typer.echo(str(how_far))
     if output is not None:
         _write(output, frames, names, results, more, plain_names)
-        typer.echo(f"written: {output}")
+        say_written(output)
 
 
 def read_frames(files: list[str]) -> tuple[list[Any], list[str]]:
