@@ -15,6 +15,7 @@ from etace.fit.tables import compare
 from etace.io.model_file import read_model, write_model
 from etace.report.card import card, lines
 from etace.report.dimers import dimers
+from etace.io.ours import sealed
 from etace.report.errors import figure
 from etace.report.radials import radials
 from etacec.cli import app
@@ -239,7 +240,8 @@ def test_the_graph_of_a_fitted_model_shows_what_it_has(tmp_path):
 def test_plot_takes_specs_and_names_what_is_wrong(tmp_path):
     spec = ROOT / "specs/si_o.etace"
     assert invoke("plot", "graph", spec, "-o", tmp_path / "g.svg").exit_code == 0
-    assert (tmp_path / "g.svg").read_text() == invoke("show", spec, "--format", "svg").output
+    shown = invoke("show", spec, "--format", "svg").output.encode()
+    assert (tmp_path / "g.svg").read_bytes() == sealed(shown, ".svg")
     assert "not `phonons`" in invoke("plot", "phonons", spec).output
     assert invoke("plot", "dimers", spec, "-o", tmp_path / "g.jpg").exit_code == 2
     assert "which model" in invoke("plot", "dimers", spec, "-o", tmp_path / "d.svg").output
