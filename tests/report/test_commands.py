@@ -13,9 +13,9 @@ from etace.data import read as read_data
 from etace.domain import ranges
 from etace.fit.tables import compare
 from etace.io.model_file import read_model, write_model
+from etace.io.ours import sealed
 from etace.report.card import card, lines
 from etace.report.dimers import dimers
-from etace.io.ours import sealed
 from etace.report.errors import figure
 from etace.report.radials import radials
 from etacec.cli import app
