@@ -28,7 +28,7 @@ def reals(
     message on a wrong shape, else the shape itself
     dtype: of the result; it is `value` itself where that has this dtype already
 
-    Raises `error`: another shape, numbers that are not real (complex, text, objects) or not finite.
+    Raises `error`: another shape, numbers that are not real (complex, text, objects), not finite or masked.
     """
     found = _array(value, what, error)
     if shape is not None and found.shape != shape:
@@ -68,7 +68,14 @@ def unchanged(params: Any, before: dict[str, dict[str, Any]]) -> bool:
         return False
 
 
+def refuse_masked(value: Any, what: str, error: type[EtaceError]) -> None:
+    """What an array masks, numpy would read as the numbers behind the mask."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise error(f"{what} must all be there, found masked ones")
+
+
 def _array(value: Any, what: str, error: type[EtaceError]) -> np.ndarray:
+    refuse_masked(value, what, error)
     try:
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError):

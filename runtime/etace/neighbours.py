@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from vesin import NeighborList
 
+from etace.arrays import refuse_masked
 from etace.errors import StructureError
 
 MAX_COORDINATE = 1e8  # Å; beyond it float64 resolves less than 1e-8 Å
@@ -133,14 +134,15 @@ def checked(
 
 
 def _numbers(value: ArrayLike, what: str) -> np.ndarray:
-    """Finite or not: what is not periodic needs no cell."""
+    """In C order; finite or not: what is not periodic needs no cell."""
+    refuse_masked(value, what, StructureError)
     try:
         found = np.asarray(value)
     except (ValueError, TypeError):
         raise StructureError(f"{what} must be an array of numbers") from None
     if found.size and found.dtype.kind not in "fiub":
         raise StructureError(f"{what} must be real numbers, found dtype {found.dtype}")
-    return found.astype(np.float64, copy=False)
+    return np.asarray(found, np.float64, order="C")
 
 
 def _search(

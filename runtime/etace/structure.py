@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from etace.arrays import reals
+from etace.arrays import reals, refuse_masked
 from etace.errors import ParameterError, RequestError, StructureError
 from etace.neighbours import MAX_COORDINATE, Neighbours, checked, neighbour_list, within
 
@@ -115,7 +115,8 @@ def paired_atoms(
 ) -> Paired:
     """The same of an `ase.Atoms`, or of anything with positions, numbers, cell and pbc."""
     try:
-        found = atoms.positions, atoms.numbers, np.asarray(atoms.cell), atoms.pbc
+        cell = getattr(atoms.cell, "array", atoms.cell)
+        found = atoms.positions, atoms.numbers, cell, atoms.pbc
     except AttributeError:
         raise StructureError(f"an ase.Atoms is needed, not {type(atoms).__name__}") from None
     return paired(*found, species, cutoffs, skin, dtype)
@@ -123,6 +124,7 @@ def paired_atoms(
 
 def _species_index(elements: ArrayLike, species: Sequence[str]) -> np.ndarray:
     """[N], index of each atom's element in `species`."""
+    refuse_masked(elements, "elements", StructureError)
     elements = np.asarray(elements)
     if elements.ndim != 1:
         raise StructureError(f"elements have the shape {list(elements.shape)}, [atoms] is needed")

@@ -48,6 +48,7 @@ def with_value(value):
         (lambda x: x.astype(object), "real numbers, found objects"),
         (lambda x: x.astype(str), "real numbers, found text"),
         (lambda x: x > 0, "real numbers, found booleans"),
+        (lambda x: np.ma.masked_greater(x, 3), "must all be there, found masked ones"),
         (lambda x: [[1, 2, 3], [1, 2]], "an array of numbers, found list"),
         (lambda x: {"positions": x}, r"\[\], this list"),
         (with_value(np.nan), r"finite numbers, found nan at \[3, 1\]"),
@@ -68,6 +69,7 @@ CELLS = [
     (1j * np.eye(3), "found complex numbers"),
     (np.diag([1, np.nan, 1]), r"found nan at \[1, 1\]"),
     (1e9 * np.eye(3), "within 1e"),
+    (np.ma.masked_equal(np.eye(3), 0), "must all be there, found masked ones"),
 ]
 
 
@@ -94,6 +96,37 @@ def test_what_is_right_gives_what_a_new_list_gives(model, near):
     whole = np.round(other.positions).astype(int)
     moved = model.evaluate_prepared(near, whole)
     assert np.isfinite(moved.energy)
+
+
+@pytest.mark.parametrize("name", ["positions", "numbers", "cell"])
+def test_how_the_arrays_of_atoms_lie_in_memory_does_not_matter(model, name):
+    wanted = model.evaluate(crystal())
+    if name == "cell":
+        other = with_array(crystal(), name, np.asfortranarray(crystal().cell.array))
+    else:
+        own = crystal().arrays[name]
+        order = np.repeat(own, 2, axis=0)[::2] if own.ndim == 1 else np.asfortranarray(own)
+        other = with_array(crystal(), name, order)
+    found = model.evaluate(other)
+    assert abs(found.energy - wanted.energy) < 1e-10
+    assert np.allclose(found.forces, wanted.forces, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["positions", "numbers", "cell"])
+def test_masked_arrays_of_atoms_are_refused(model, name):
+    own = crystal().cell.array if name == "cell" else crystal().arrays[name]
+    masked = np.ma.masked_array(own, own == own.max())
+    with pytest.raises(StructureError, match="must all be there, found masked ones"):
+        model.energy(with_array(crystal(), name, masked))
+
+
+def with_array(atoms, name, array):
+    """As whoever sets arrays without ASE's copies."""
+    if name == "cell":
+        atoms.cell.array = array
+    else:
+        atoms.arrays[name] = array
+    return atoms
 
 
 def test_a_batch_has_a_cell_for_each_structure(model):

@@ -98,6 +98,19 @@ def test_a_damaged_or_foreign_file_is_an_error_with_its_name(tmp_path):
         read_model(tmp_path)
 
 
+def test_only_ordinary_files_of_a_sane_size_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.truncate(os.open(tmp_path / "endless", os.O_CREAT | os.O_WRONLY), 1 << 40)
+    for name, words in (
+        ("pipe", "no ordinary file"),
+        ("/dev/zero", "no ordinary file"),
+        ("endless", "larger than 8 GiB"),
+        ("a\0b", "cannot read"),
+    ):
+        with pytest.raises(ModelFileError, match=words):
+            read_model(tmp_path / name)
+
+
 def test_files_of_other_programs_and_of_later_versions_are_refused(tmp_path):
     path = tmp_path / "other"
     for metadata, message in (

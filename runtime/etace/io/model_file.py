@@ -11,6 +11,7 @@ another name beside its place, and moved there at the end.
 import hashlib
 import json
 import os
+import stat
 import warnings
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from etace.io.replace import replacing
 
 FORMAT = 2
 KEY = "etace"
+LARGEST = 1 << 33  # bytes
 KINDS = "fiub"  # of numpy dtypes: floating, integer, unsigned, boolean
 CHANGED = "it was changed or damaged after it was written (its sha256 is another)"
 
@@ -57,12 +59,11 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dic
     Raises ModelFileError: no such file, not a model file, a damaged one, or one of a newer etace.
     Warns NoDigestWarning: a file of etace 0.1.
     """
+    _openable(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY)
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except FileNotFoundError as error:
-        raise ModelFileError(f"{path}: no such file") from error
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from error
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -72,6 +73,21 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dic
     if text is None:
         raise ModelFileError(f"{path} is a safetensors file, but was not written by etace")
     return tensors, _described(path, text, tensors)
+
+
+def _openable(path: str | os.PathLike[str]) -> None:
+    """A pipe would be waited for, a device has no end."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"cannot read {path}: {reason}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelFileError(f"cannot read {path}: it is no ordinary file")
+    if found.st_size > LARGEST:
+        raise ModelFileError(f"{path} is not a model file: it is larger than {LARGEST >> 30} GiB")
 
 
 def _described(
