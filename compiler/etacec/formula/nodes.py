@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -213,8 +213,11 @@ def polynomial_degree(node: Node, variable: str) -> int | None:
     return a * int(exponent) if exponent is not None and whole else None
 
 
-def evaluate(node: Node, values: Mapping[str, Any]) -> Any:
-    """The formula in float64; `values`: variable -> number or array. NaN and inf are let through."""
+def evaluate(
+    node: Node, values: Mapping[str, Any], note: Callable[[Node, Any], None] | None = None
+) -> Any:
+    """The formula in float64; `values`: variable -> number or array. NaN and inf are let through.
+    note: takes every part of the formula that is a function or power, and its value"""
     if isinstance(node, Const):
         try:
             return np.float64(node.value)
@@ -225,12 +228,15 @@ def evaluate(node: Node, values: Mapping[str, Any]) -> Any:
     if isinstance(node, Var):
         return np.asarray(values[node.name], np.float64)
     with np.errstate(all="ignore"):
-        parts = [evaluate(c, values) for c in children(node)]
+        parts = [evaluate(c, values, note) for c in children(node)]
         if isinstance(node, Neg):
             return -parts[0]
-        if isinstance(node, Fn):
-            return _NUMPY[node.name](*parts)
-        return _arithmetic(node.operator, *parts)
+        if isinstance(node, Op) and node.operator != "^":
+            return _arithmetic(node.operator, *parts)
+        found = _NUMPY[node.name](*parts) if isinstance(node, Fn) else _arithmetic("^", *parts)
+        if note is not None:
+            note(node, found)
+        return found
 
 
 def _arithmetic(operator: str, a: Any, b: Any) -> Any:

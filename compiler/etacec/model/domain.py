@@ -16,13 +16,14 @@ from etacec.diagnostics import Report
 from etacec.formula.contact import at_bond
 from etacec.formula.curves import ENVELOPES, TRANSFORMS
 from etacec.formula.finite import Place, places
-from etacec.formula.nodes import Node, evaluate, exact
+from etacec.formula.nodes import Fn, Node, Op, evaluate, exact
 from etacec.formula.work import Work
 from etacec.model.spec import BondLengths, Curve, Radial, Spec
 
 FORMULAS = 5_000_000  # steps for the formulas of a file
 GRID = 400  # distances at which a formula is evaluated besides
 CLOSEST = Fraction(1, 1000)  # of rcut: what is below counts as r -> 0
+LARGEST = 1e150  # of a part: slopes hold squares of it
 _HAIR = 1e-9  # of the range of y: by how much it is uncertain
 
 _MESSAGES = {
@@ -48,7 +49,7 @@ def check_curves(spec: Spec, radial: Radial, work: Work, report: Report) -> None
         closest = CLOSEST * bond.rcut
         first = max(bond.rin, closest)
         r = np.linspace(float(first), float(bond.rcut), GRID + 1)[:-1]
-        y = np.broadcast_to(evaluate(t, {"r": r}), r.shape)
+        y = _values(t, {"r": r}, r)
 
         def tell(what: str, found: Place, at: float, names: tuple[str, ...] = names) -> None:
             code, message = _MESSAGES[found.kind]
@@ -64,11 +65,11 @@ def check_curves(spec: Spec, radial: Radial, work: Work, report: Report) -> None
             return
         if radial.envelope.argument == "r":
             distances = np.linspace(float(closest), float(bond.rcut), GRID + 1)[:-1]
-            values = np.broadcast_to(evaluate(e, {"r": distances}), r.shape)
+            values = _values(e, {"r": distances}, r)
             for found in _asked(radial.envelope, ENVELOPES, e, closest, bond.rcut, work):
                 tell("envelope", found, found.at)
         else:
-            distances, values = r, np.broadcast_to(evaluate(e, {"y": y}), r.shape)
+            distances, values = r, _values(e, {"y": y}, r)
             least, most = _range(radial.transform, t, y, r, (first, bond.rcut))
             for found in _asked(radial.envelope, ENVELOPES, e, least, most, work):
                 tell("envelope", found, _distance(t, found.at, y, r))
@@ -115,6 +116,18 @@ def _asked(
     return found
 
 
+def _values(formula: Node, at: Mapping[str, np.ndarray], r: np.ndarray) -> np.ndarray:
+    """[GRID]; NaN where an exponential or power in it is too large for slopes, though what it becomes is not."""
+    out = np.array(np.broadcast_to(evaluate(formula, at), r.shape))
+
+    def note(part: Node, value: np.ndarray) -> None:
+        if isinstance(part, Op) or (isinstance(part, Fn) and part.name == "exp"):
+            out[np.broadcast_to(np.abs(value) > LARGEST, r.shape)] = np.nan
+
+    evaluate(formula, at, note)
+    return out
+
+
 def _finite(
     what: str,
     values: np.ndarray,
@@ -128,7 +141,8 @@ def _finite(
     if bad.any():
         at = f"r = {r[bad][0]:.3g} Å of bond {names[0]}"
         message = f"the {what} of `{radial.name}` is not a finite number at {at}"
-        report.add("E410", message, radial.span)
+        help = f"it, or an exponential or power in it, is above {LARGEST:g} or no number there"
+        report.add("E410", message, radial.span, help=help)
     return not bad.any()
 
 

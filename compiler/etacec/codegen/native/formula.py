@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from etacec.formula.nodes import ONE, Const, Fn, Neg, Node, Op, Pi, Var, power, sub, variables
 
-LARGEST = 64  # whole exponents up to it are products
+LARGEST = 64  # halves up to it are products and a root
 
 
 class Duals:
@@ -89,16 +89,25 @@ class Duals:
     def _power(self, node: Op, moves: bool) -> str:
         base, exponent = node.left, node.right
         n = exponent.value if isinstance(exponent, Const) else None
-        if n is not None and n.denominator in (1, 2) and abs(n) <= LARGEST:
+        if n is not None and (n.denominator == 1 or (n.denominator == 2 and abs(n) <= LARGEST)):
             x = self.value(base)
             found = self._whole(x, abs(n.numerator) // n.denominator)
             if n.denominator == 2:
                 root = self.let(_call("sqrt", [x], moves))
                 found = root if found == number(1) else self.let(f"{found} * {root}")
             return self.let(f"{number(1)} / {found}") if n < 0 else found
-        log = self.let(_call("log", [self.value(base)], moves))
-        power = self.let(f"{self.value(exponent)} * {log}")
-        return self.let(_call("exp", [power], moves))
+        if "r" in variables(base) and "r" not in variables(exponent):
+            return self._power_of_bond(base, exponent)
+        log = self.value(Fn("log", (base,)))
+        return self.let(_call("exp", [self.let(f"{self.value(exponent)} * {log}")], moves))
+
+    def _power_of_bond(self, base: Node, exponent: Node) -> str:
+        """The exponent is a constant of the bond, perhaps a whole number: the base may be below 0."""
+        n, x = self.value(exponent), self.value(base)
+        log = self.value(Fn("log", (Fn("abs", (base,)),)))
+        size = self.let(_call("exp", [self.let(f"{n} * {log}")], True))
+        odd = self.let(f"(real)cos({number(math.pi)} * {n})")
+        return self.let(f"choose({x} < 0, all({odd}) * {size}, {size})")
 
     def _whole(self, x: str, n: int) -> str:
         """x^n by squares."""
