@@ -27,6 +27,13 @@ class PreparedAtoms:
     counts: tuple[int, ...]
     batch: bool
 
+    def __reduce__(self) -> Any:
+        """Raises RequestError: it is of the evaluator that made it, here."""
+        raise RequestError("a list of neighbours cannot be copied: prepare the atoms again there")
+
+    def __copy__(self: P) -> P:
+        return self
+
     @property
     def n(self) -> int:
         """Number of atoms."""

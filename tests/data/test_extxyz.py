@@ -218,3 +218,11 @@ def test_skipped_frames_are_not_looked_at_but_counted(tmp_path):
 def test_xyz_is_known_by_its_content_too(tmp_path, name):
     content = gzip.compress(ONE.encode()) if name.endswith("gz") else ONE
     assert read([text(tmp_path / name, content)]).structures[0].energy == -1.5
+
+
+def test_a_label_with_an_underscore_is_no_number(tmp_path):
+    """Python takes 1_000 for 1000."""
+    path = tmp_path / "a.xyz"
+    path.write_text("1\nenergy=-118_828\nSi 0 0 0\n")
+    with pytest.raises(DataError, match="is not made of numbers"):
+        read([path], want=("energy",))

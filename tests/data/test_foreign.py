@@ -47,6 +47,14 @@ def test_the_energy_that_a_dump_does_not_have_is_no_label(tmp_path):
     assert len(read([path], want=("forces",)).structures) == 3
 
 
+@pytest.mark.parametrize("lines", [1, 2, 4, 6, 9])
+def test_a_dump_that_is_cut_short_is_refused(tmp_path, lines):
+    """At the end of a line, where ASE reads on with fewer atoms or frames."""
+    path = dump(tmp_path / "a.lammpstrj")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-lines]))
+    assert "frame 2 has" in refused([path], want=("forces",))
+
+
 def test_units_that_a_dump_states_count(tmp_path):
     metal = dump(tmp_path / "metal.lammpstrj", before="ITEM: UNITS\nmetal\n")
     assert read([metal], want=("forces",)).remarks == ()

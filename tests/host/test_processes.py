@@ -12,6 +12,7 @@ from pathlib import Path
 import etace
 import numpy as np
 import pytest
+from etace.errors import RequestError
 from etace.parallel import Threads, ordered
 from small import crystal, energy_of, small_model, with_everything
 
@@ -36,6 +37,13 @@ def round_trip(thing):
 
 
 WAYS = [round_trip, copy.copy, copy.deepcopy]
+
+
+@pytest.mark.parametrize("way", [round_trip, copy.deepcopy])
+def test_a_list_of_neighbours_stays_where_it_was_made(model, way):
+    near = model.prepare(crystal())
+    with pytest.raises(RequestError, match="prepare the atoms again"):
+        way(near)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -36,8 +36,8 @@ class Known:
     unconverged: frozenset[int] = field(default_factory=frozenset)
 
 
-def look(name: str, kind: str) -> Known:
-    """kind: ASE's name of the format"""
+def look(name: str, kind: str, short: str) -> Known:
+    """kind: ASE's name of the format; short: the file's in messages. Raises DataError: a dump that is cut short."""
     if kind == "lammps-dump-binary":
         return Known(elements=False)
     scan = {"vasp-out": _outcar, "vasp-xml": _vasprun}.get(kind)
@@ -46,7 +46,7 @@ def look(name: str, kind: str) -> Known:
             return Known(unconverged=frozenset(scan(file)))
     if kind == "lammps-dump-text":
         with _text(name) as file:
-            return _dump(file)
+            return _dump(file, short)
     if kind == "extxyz":
         with _text(name) as file:
             return Known(elements=not _types_in_xyz(file))
@@ -101,15 +101,33 @@ def _text(name: str) -> IO[str]:
     return file
 
 
-def _dump(file: IO[str]) -> Known:
-    """From the header of the first frame."""
-    units = None
+def _dump(file: IO[str], short: str) -> Known:
+    """From the header of the first frame. Raises DataError: a frame has more or fewer atoms than it says."""
+    units, elements, inside = None, False, False
+    frames, stated, there = 0, "0", 0
+
+    def whole() -> None:
+        if stated != str(there):
+            raise DataError(
+                f"{short}: frame {frames - 1} has {there} of the {stated} atoms it says"
+            )
+
     for line in file:
-        if line.startswith("ITEM: UNITS"):
+        if not line.startswith("ITEM:"):
+            there += inside and bool(line.strip())
+            continue
+        inside = line.startswith("ITEM: ATOMS")
+        if inside and frames == 1:
+            elements = bool({"element", "mass"} & set(line.split()))
+        elif line.startswith("ITEM: NUMBER OF ATOMS"):
+            stated = next(file, "").strip()
+        elif line.startswith("ITEM: UNITS") and frames <= 1:
             units = next(file, "").strip() or None
-        if line.startswith("ITEM: ATOMS"):
-            return Known(bool({"element", "mass"} & set(line.split())), units)
-    return Known(elements=False)
+        elif line.startswith("ITEM: TIMESTEP"):
+            whole()
+            frames, stated, there = frames + 1, "many", 0
+    whole()
+    return Known(elements, units)
 
 
 def _types_in_xyz(file: IO[str]) -> bool:

@@ -146,7 +146,7 @@ def _found(
     name: str, index: str, kind: str, short: str
 ) -> Iterator[tuple[str, Any, tuple[str, ...], bool]]:
     """(number or id, atoms, remarks, whether elements are known)"""
-    known = foreign.look(name, kind)
+    known = foreign.look(name, kind, short)
     if kind == "database":
         own: Iterator[tuple[Any, Any, tuple[str, ...]]] = _rows(name, index)
     elif kind == "extxyz":

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from etace.data.comment import number
 from etace.data.labelled import Keys
 from etace.errors import DataError
 
@@ -186,6 +187,8 @@ def _numbers(label: Label, shape: tuple[int, ...], most: float) -> np.ndarray:
     try:
         if value.dtype.kind == "b":
             raise ValueError
+        if value.dtype.kind in "US":  # Python would take 1_000 for a number
+            value = np.array([number(str(t)) for t in value.flat]).reshape(value.shape)
         value = value.astype(float)
     except (TypeError, ValueError):
         raise OddLabel(label, "is not made of numbers", repr(label.value)[:40]) from None
