@@ -48,6 +48,8 @@ def foreign(path: Path) -> str:
         found = path.stat()
     except OSError:
         return ""
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        return f"{path} is no ordinary file"
     if hasattr(os, "geteuid"):
         if found.st_uid not in (0, os.geteuid()):
             return f"{path} is somebody else's"

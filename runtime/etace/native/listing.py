@@ -101,8 +101,8 @@ def _listed(
         np.array([s.cell for s in structures], np.float64),
         np.array([s.pbc for s in structures], np.int32),
     )
-    arrays = tuple(map(np.ascontiguousarray, arrays))  # one array by itself keeps its order
-    at = [ctypes.c_void_p(a.ctypes.data) for a in arrays]
+    ordered = [np.ascontiguousarray(a) for a in arrays]  # one array by itself keeps its order
+    at = [ctypes.c_void_p(a.ctypes.data) for a in ordered]
     reach = np.ascontiguousarray(structures[0].reach, np.float64)
     parts, made = most_parts(int(counts.sum())), List()
     failed = c.etace_list_make(
