@@ -59,3 +59,10 @@ def test_what_overflows_on_its_way_is_refused(written):
     with pytest.raises(Mistakes) as caught:
         compile_text(SPEC.replace("FORMULA", W + written), "a.etace")
     assert [x.code for x in caught.value.diagnostics] == ["E410"]
+
+
+def test_polynomials_too_small_for_numbers_are_refused():
+    """Of jacobi(1, 1000, 1) all values would be 0."""
+    text = SPEC.replace("FORMULA", "(1 - y^2)^3").replace("monomial(1)", "jacobi(1, 1000, 1)")
+    with pytest.raises(Mistakes, match="up to 50"):
+        compile_text(text, "a.etace")

@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from etace.io import cache
-from etace.io.cache import keep, kept, mark
+from etace.io.cache import foreign, keep, kept, mark
 from etace.io.replace import scratch, sweep, sweep_scratch
 from etace.native import toolchain
 from etace.native.build import library
@@ -247,5 +246,5 @@ def test_a_scratch_folder_is_the_users_own_and_goes(temporary):
 
 def test_a_pipe_in_the_cache_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe", mode=0o600)
-    assert cache.foreign(tmp_path / "pipe").endswith("no ordinary file")
-    assert cache.foreign(tmp_path) == ""
+    assert foreign(tmp_path / "pipe").endswith("no ordinary file")
+    assert foreign(tmp_path) == ""

@@ -27,6 +27,7 @@ from etacec.syntax.source import expression
 BOND = ("rin", "r0", "rcut")
 ARGUMENTS = {"transform": ("r",), "envelope": ("y", "r")}
 MAX_POLYNOMIALS = 200
+MAX_EXPONENT = 50  # of a weight: beyond it, orthonormal polynomials become too small for numbers
 
 
 def curve(field: ast.Field, scope: Scope) -> Curve:
@@ -145,6 +146,8 @@ def polynomials(field: ast.Field, scope: Scope) -> Polynomials:
     parameters = tuple(_plain(given[k], scope) for k in extra)
     if any(p <= -1 for p in parameters):
         raise Fault("E403", "jacobi needs alpha > -1 and beta > -1", value.span)
+    if any(p > MAX_EXPONENT for p in parameters):
+        raise Fault("E403", f"jacobi takes alpha and beta up to {MAX_EXPONENT}", value.span)
     return Polynomials(name, count, parameters)
 
 
