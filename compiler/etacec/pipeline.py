@@ -177,7 +177,9 @@ def _passes(spec: Spec, cache: Path | None) -> list[tuple[str, ModelGraph]]:
         return passes.run(lower(spec), cache)
     except TooHeavy as heavy:
         largest = max(spec.bases, key=lambda b: max(map(len, b.blocks)))
-        message = f"the couplings of `{largest.name}` would take about {heavy.steps * SECONDS:.0f} s"
+        message = (
+            f"the couplings of `{largest.name}` would take about {heavy.steps * SECONDS:.0f} s"
+        )
         help = f"more than {STEPS * SECONDS:.0f} s are not possible: lower its order or its l"
         raise Mistakes([Diagnostic("E402", message, largest.span, help=help)]) from None
 

@@ -25,6 +25,7 @@ from etace.committee import CommitteeResult
 from etace.errors import ParameterError, UnfittedWarning
 from etace.loading import load
 from etace.model import Model, Result
+from etace.predictions import put
 from etace.prepared import PreparedAtoms
 from etace.rows import HostRows
 from etace.structure import checked_skin
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 UNCERTAINTIES = ("energy", "forces", "none")
-PER_ATOM = ("energies", "forces", "stresses", "forces_std", "extrapolation_grade")
-PREFIX = "etace_"  # predictions are not labels
 
 
 class Calculator(AseCalculator):
@@ -154,7 +153,8 @@ class Calculator(AseCalculator):
 
     def with_results(self, atoms: Atoms) -> Atoms:
         """A copy without a calculator that holds all results, for files: of the structure in `info`, of its
-        atoms in `arrays`, as etace_energy, etace_forces, etace_energy_std and so on, in the units of `results`.
+        atoms in `arrays`, as etace_energy, etace_forces, etace_energy_std and so on, in the units of `results`;
+        stress and virial as 9 numbers.
 
             write("out.xyz", model.calculator().with_results(atoms))
 
@@ -162,9 +162,7 @@ class Calculator(AseCalculator):
         """
         self.get_property("energy", atoms)
         found: Atoms = atoms.copy()
-        for name, value in self.results.items():
-            where: dict[str, Any] = found.arrays if name in PER_ATOM else found.info
-            where[PREFIX + name] = np.array(value) if np.ndim(value) else float(value)
+        put(found, self.results)
         return found
 
     @property

@@ -156,7 +156,7 @@ def test_run_prints_energies_and_writes_them(tmp_path):
     assert len(back) == 10
     assert back[0].info["etace_energy"] == pytest.approx(-119.180575, abs=1e-6)
     assert back[0].arrays["etace_forces"].shape == (15, 3)
-    assert back[0].info["etace_stress"].shape == (3, 3)
+    assert back[0].info["etace_stress"].shape == (9,)
     assert back[0].get_potential_energy() == pytest.approx(-119.212616)  # the label
 
 

@@ -327,14 +327,11 @@ def _write(
     write(path, as_text(rows))
 
 
-OURS = "etace_"
-OF_ATOMS = ("energies", "forces", "forces_std", "extrapolation_grade")
-
-
 def _in_place_of_labels(atoms: Any, found: dict[str, Any]) -> None:
     """Results under the names of labels, of which none of the input is left."""
     from ase.calculators.singlepoint import SinglePointCalculator
     from etace.data.labels import NAMES
+    from etace.predictions import put
 
     labels = {x for kind in ("energy", "forces", "virial", "stress") for x in NAMES[kind]}
     for held in (atoms.info, atoms.arrays):
@@ -342,9 +339,7 @@ def _in_place_of_labels(atoms: Any, found: dict[str, Any]) -> None:
             del held[name]
     plain = {k: v for k, v in found.items() if k in ("energy", "energies", "forces", "stress")}
     atoms.calc = SinglePointCalculator(atoms, **plain)
-    for name, value in found.items():
-        if name not in plain:
-            (atoms.arrays if name in OF_ATOMS else atoms.info)[name] = value
+    put(atoms, {k: v for k, v in found.items() if k not in plain}, prefix="")
 
 
 def _as_xyz(
@@ -354,13 +349,12 @@ def _as_xyz(
     plain_names: bool,
 ) -> str:
     from ase.io import write
+    from etace.predictions import drop, put
 
     out, text = [], io.StringIO()
     for atoms, r, own in zip(frames, results, more, strict=True):
         copy = atoms.copy()
-        for held in (copy.info, copy.arrays):
-            for name in [k for k in held if str(k).startswith(OURS)]:  # of an earlier run
-                del held[name]
+        drop(copy)
         found = {"energy": r.energy, "virial": r.virial, "energies": r.energies, "forces": r.forces}
         if pressure(atoms, r.virial) is not None:
             found["stress"] = -r.virial / atoms.get_volume()
@@ -369,8 +363,7 @@ def _as_xyz(
             _in_place_of_labels(copy, found)
         else:
             copy.calc = atoms.calc
-            for name, value in found.items():
-                (copy.arrays if name in OF_ATOMS else copy.info)[OURS + name] = value
+            put(copy, found)
         out.append(copy)
     write(text, out, format="extxyz")
     return text.getvalue()
