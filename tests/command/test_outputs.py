@@ -15,6 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from etace.io.jsontext import as_text
 from etace.io.ours import is_ours, sealed
+from etace.io.replace import replacing
 from etacec.cli import app
 from typer.testing import CliRunner
 
@@ -331,3 +332,17 @@ def test_lone_atoms_in_json(here):
         call("run", "m.safetensors", "alone.xyz", "--extrapolation", "-o", "o.json").exit_code == 0
     )
     json.loads(Path("o.json").read_text(), parse_constant=lambda x: pytest.fail(x))
+
+
+@pytest.mark.parametrize("way", ["itself", "a link to it"])
+def test_what_is_no_ordinary_file_is_not_replaced(here, way):
+    os.mkfifo("pipe.xyz")
+    Path("link.xyz").symlink_to("pipe.xyz")
+    target = {"itself": "pipe.xyz", "a link to it": "link.xyz"}[way]
+    for more in ((), ("--force",)):
+        refused = call("run", "m.safetensors", "d.xyz", "-o", target, *more)
+        assert refused.exit_code == 2 and "it is no ordinary file" in refused.stderr
+    assert Path("pipe.xyz").is_fifo() and Path(target).is_symlink() == (way != "itself")
+    with pytest.raises(OSError, match="no ordinary file"), replacing(target) as beside:
+        beside.write_text("a file")
+    assert Path("pipe.xyz").is_fifo()

@@ -7,6 +7,7 @@ and goes when another one begins.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import re
@@ -22,9 +23,9 @@ from pathlib import Path
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A file beside `path` to write to, which takes its place at the end; whatever happens before, the
     old one stays and nothing else is left: what a killed process had begun here goes with the next
-    one. Through a symbolic link, rather than over it. Raises OSError.
+    one. Through a symbolic link, rather than over it. Raises OSError, also where a device or a pipe stands.
     """
-    target = Path(os.path.realpath(path))
+    target = _target(path)
     sweep(target.parent)
     beside = target.with_name(f".{target.stem}.{_mark()}{target.suffix}")
     try:
@@ -37,13 +38,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Before long work: raises OSError if no file can be put at `path`; leaves nothing behind."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError(21, "it is a folder", str(path))
+    target = _target(path)
     probe = target.with_name(f".{target.stem}.{_mark()}")
     with probe.open("xb"):
         pass
     probe.unlink()
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Behind links. A device would be replaced by a file, as root may do that."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+    return target
 
 
 @contextlib.contextmanager
