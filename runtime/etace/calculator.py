@@ -60,7 +60,7 @@ class Calculator(AseCalculator):
 
     parameters: the model's name, its file and that file's sha256 (of a spec: the spec's, and that of the
     parameters). skin, uncertainty and extrapolation can be set at any time, also by `set`. Calculators can be
-    pickled and copied.
+    pickled and copied. Threads need one each, as with all of ASE's; they can share the model.
 
     Raises ParameterError: a skin or an uncertainty that is none; EtaceError: as `etace.load`. A calculation
     raises StructureError, and PropertyNotImplementedError for what the model does not have.
