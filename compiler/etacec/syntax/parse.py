@@ -39,7 +39,7 @@ _NOT_A_NAME = {"E106", "E109", "E110", "E111", "E113"}
 OPTIONS: dict[str, Any] = {
     "parser": "lalr", "lexer": "basic", "propagate_positions": True, "maybe_placeholders": True,
 }  # fmt: skip
-LIMIT = 1_000_000  # characters; a model is a page
+LIMIT = 500_000  # characters, some five seconds of parsing; a model is a page
 
 
 @cache
