@@ -296,6 +296,7 @@ WITH_RIN = "rin = 0.5 Å, r0 = 2.4 Å, rcut = 5 Å"
         ("envelope(y) = (1 - y)^2 * log(1 - y)", AGNESI, "rcut = 5 Å", {"W607"}),
         ("envelope(y) = (1 - y)^2 * exp(exp(exp(exp(exp(2 * y)))))", AGNESI, "rcut = 5 Å", {"E410"}),
         ("envelope(y) = (1 - y)^2 * (3^64)^64^64", AGNESI, "rcut = 5 Å", {"E410"}),
+        ("envelope(y) = (1 - y)^2 * exp((sqrt(y) / (y - 0.5))^1e9 / (y / 0.37))", AGNESI, "rcut = 5 Å", {"E410"}),
     ],
 )  # fmt: skip
 def test_what_a_spec_is_told(envelope, transform, bond, expected):

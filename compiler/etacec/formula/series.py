@@ -305,8 +305,10 @@ class Expansion:
         return 0 if found is None else 1 if found[1] > 0 else -1
 
     def _from_zero(self, a: Series) -> list[Coefficient]:
-        """Coefficients from s^0 on, of a series without negative powers."""
+        """Coefficients from s^0 on, of a series without negative powers. Raises Undecided: none is known."""
         skip = -a.start if a.start < 0 else 0
+        if skip >= len(a.coefficients):
+            raise Undecided("what is left of it there is beyond the terms looked at")
         pad = [self._zero] * min(max(a.start, 0), self.terms)
         return [*pad, *a.coefficients[skip:]][: self.terms]
 
