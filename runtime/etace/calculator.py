@@ -48,7 +48,7 @@ class Calculator(AseCalculator):
     uncertainty: "energy" (default: energy_std costs little), "forces" or "none"
     extrapolation: whether extrapolation_grade is always among the results; it is worked out with the design
         basis of every atom, which takes several times as long as the forces
-    load_keywords: as of `etace.load`, where model is a path
+    load_keywords: keywords of `etace.load`, if model is a path
 
     results of N atoms:
         energy, free_energy: eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3], eV

@@ -89,7 +89,7 @@ class AtomGraph:
     ) -> AtomGraph:
         """The graph of an `ase.Atoms` (or anything with positions, numbers, cell and pbc).
 
-        Other arguments and errors as of `from_arrays`.
+        For other arguments and errors see `from_arrays`.
         """
         found = paired_atoms(atoms, species, cutoffs, skin, dtype)
         return _pack(found, np.dtype(dtype), pad, capacity)

@@ -229,7 +229,7 @@ class Model:
         return self._store.current
 
     def _changed(self) -> None:
-        """What was of other parameters goes."""
+        """Drops what belonged to other parameters."""
         self.card = self.file = None
         self.domain = None
         self._committee, self._member_params, self._extrapolation = None, [], None
@@ -436,7 +436,7 @@ class Model:
         """The graph with which `potential.energy` and `potential.energy_forces_virial` are fast: for use
         inside JAX programs, by the backend. Atoms are in their order, without padding.
 
-        atoms: a structure, or a list of them for a batch; skin: as of `prepare`
+        atoms: a structure, or a list of them for a batch; skin: see `prepare`
 
         Raises BuildError: a native kernel was asked for and cannot be called from JAX; StructureError.
         """
@@ -591,7 +591,7 @@ class Model:
     def calculator(
         self, *, skin: float = 0.5, uncertainty: str = "energy", extrapolation: bool = False
     ) -> Calculator:
-        """An ASE calculator of this model; keywords as of `etace.Calculator`."""
+        """An ASE calculator of this model; keywords: see `etace.Calculator`."""
         from etace.calculator import Calculator
 
         return Calculator(self, skin=skin, uncertainty=uncertainty, extrapolation=extrapolation)

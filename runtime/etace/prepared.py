@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ P = TypeVar("P", bound="PreparedAtoms")
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedAtoms:
+class PreparedAtoms(ABC):
     """One structure, or a batch, with its list of neighbours: what `Model.prepare` makes.
 
     maker: the evaluator that made it, and the only one that can read it
@@ -39,10 +40,10 @@ class PreparedAtoms:
         """Number of atoms."""
         return sum(self.counts)
 
+    @abstractmethod
     def moved(self, positions: Any = None, cell: Any = None) -> PreparedAtoms:
         """The same neighbours at other positions [n, 3], in another cell [3, 3] ([structures, 3, 3] for a
         batch), Å. Raises StructureError: another shape, or numbers that are not real and finite."""
-        raise NotImplementedError
 
 
 def made_by(maker: Any, prepared: Any, kind: type[P]) -> P:

@@ -48,7 +48,7 @@ _NEAR = np.array(
     [1e-2, 1e-3, 1e-4]
 )  # of the interval: distances at which a singular place is looked at
 _LEVELS_OFF = 0.6  # growth from one of these distances to the next, below which there is a limit
-_BENDS = 0.85  # the same of the jump of the slope
+_BENDS = 0.85  # ratio of the slope's jumps at two of them, below which there is no kink
 _LARGEST = 20_000  # nodes of a formula
 
 Kind = Literal["infinite", "not real", "0/0", "kink", "undecided"]

@@ -119,7 +119,7 @@ def of_frames(
     survey: bool = False,
     tell: Callable[[int], None] = lambda n: None,
 ) -> tuple[list[Labelled], Found]:
-    """Frames of one source with their labels, and what was found. name: of the source; the others: as of `read`"""
+    """Frames of one source with their labels, and what was found. name: of the source; the others: see `read`"""
     notes = Notes()
     out: list[Labelled] = []
     free: list[float | None] = []

@@ -31,7 +31,7 @@ from etace.fit.witness import Part, Which, Witness, numbers, sample
 from etace.words import count
 
 BAD = 0.25  # errors of a kind of label in a part, relative to how much the labels vary
-DOUBTFUL = 0.1  # the same of all the data: kinds of label are compared
+DOUBTFUL = 0.1  # the same part for all the data; above it kinds of label are compared
 ROWS = 3  # per column: with fewer a fit can hide contradictions
 PARTS, SUSPECTS, ROUNDS = 12, 4, 3
 BETTER = 0.5  # by which the sum of the logarithms of relative errors falls, at least

@@ -31,7 +31,7 @@ def files(settings: Settings, tell: Tell | None = None) -> dict[str, Dataset]:
 
 
 def parts_of(settings: Settings, given: Mapping[str, Dataset]) -> Parts:
-    """given: as of `files`"""
+    """given: what `files` returns"""
     valid_fraction = 0.0 if settings.split_rule == OLD_RULE else settings.valid_fraction
     return divided(
         given["train"], given.get("test"),
@@ -44,7 +44,7 @@ def gathered(
 ) -> Parts:
     """Training, validation and test structures.
 
-    given: as of `files`, in place of what they hold
+    given: what `files` would return
     """
     given = files(settings, Lines(progress.note)) if given is None else given
     for file in (f for own in given.values() for f in own.found):

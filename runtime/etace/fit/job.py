@@ -114,16 +114,8 @@ def run(
     _check_room(settings.committee, model.length_basis)
     # a C compiler works while data are read; where they are wrong, nobody waits for it to say so
     building = ThreadPoolExecutor(1, thread_name_prefix="etace").submit(model.build)
-    progress.begin("read the data")
-    parts = gathered(settings, progress, data)
-    told = suspicious(model.species, parts, Lines(progress.note))
-    for line in told:
-        progress.note(f"warning: {line}")
-    check_species(model.species, parts)
+    parts, told = _read(model, settings, progress, data)
     train = parts.train.structures
-    held = parts.valid.structures if parts.valid else ()
-    sizes = {"structure": len(train), "atom": sum(len(s.atoms) for s in train)}
-    progress.done("read the data", ", ".join(count(n, what) for what, n in sizes.items()))
     progress.begin("distances")
     seen = _distances(model, parts.train)
     for other in (parts.valid, parts.test):
@@ -135,13 +127,7 @@ def run(
     progress.note(f"design rows: {model.rows_in_use}")
     progress.done("kernels", model.rows_in_use)
     progress.begin("neighbour lists")
-    core = settings.repulsion and "energy" in settings.kinds
-    walls = repulsion.dimers(model, seen) if core else []
-    goals = targets([*train, *held], settings.kinds, weights, walls)
-    for k in range(len(train), len(train) + len(held)):
-        goals[k] = replace(goals[k], split="validation")
-    if settings.split_rule == OLD_RULE:
-        goals = held_out(goals, settings.valid_fraction, settings.split_seed)
+    goals = _goals(model, parts, seen, settings, weights)
     shape = plan(model, goals)
     progress.done("neighbour lists", count(len(shape.tasks), "task"))
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler, keep)
@@ -154,14 +140,7 @@ def run(
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
-    progress.begin("columns that the data cannot tell apart")
-    rank = int(solved.notes.get("rank", model.length_basis))
-    blind = notes(model, solved.system, rank, train)
-    for line in blind[:SHOWN]:
-        progress.note(line)
-    if len(blind) > SHOWN:
-        progress.note(f"... and {len(blind) - SHOWN} more such lines (in the report)")
-    progress.done("columns", f"{len(blind)} lines")
+    blind = _blind(model, solved, train, progress)
     if unused := int((solved.c == 0).sum()):
         progress.note(
             f"{unused} of {len(solved.c)} coefficients are 0: `etace prune` leaves them out"
@@ -175,18 +154,10 @@ def run(
     compared = {name: compare(model, own.structures) for name, own in parts.sets.items()}
     progress.done("errors", f"of {', '.join(compared)} structures")
     covered, scale = _committee(model, solved, parts, settings, progress)
-    progress.begin("labels against each other")
-    against = contradictions(model, train, compared["train"], cores, progress.note)
-    progress.done("labels", "against each other")
+    doubts = _against(model, train, compared["train"], cores, progress)
     progress.begin("dimers")
     curves = dimers(model, seen)
     progress.done("dimers", "of all pairs")
-    if not against:  # else the fit is too bad to ask it
-        against = [
-            *odd.sentences(compared["train"]),
-            *_doubts(compared["train"], _alone(model, train)),
-        ]
-    doubts = [*against, *odd.zeros(compared["train"])]
     for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")
     for line in remarks(curves):
@@ -196,6 +167,68 @@ def run(
         compared["train"], compared.get("validation", []), compared.get("test", []),
         covered, scale, grades, (*told, *alone, *doubts, *blind),
     )  # fmt: skip
+
+
+def _read(
+    model: Model, settings: Settings, progress: Progress, data: Mapping[str, Dataset] | None
+) -> tuple[Parts, list[str]]:
+    """The structures, and what is suspicious of them. data: in place of the files"""
+    progress.begin("read the data")
+    parts = gathered(settings, progress, data)
+    told = suspicious(model.species, parts, Lines(progress.note))
+    for line in told:
+        progress.note(f"warning: {line}")
+    check_species(model.species, parts)
+    train = parts.train.structures
+    sizes = {"structure": len(train), "atom": sum(len(s.atoms) for s in train)}
+    progress.done("read the data", ", ".join(count(n, what) for what, n in sizes.items()))
+    return parts, told
+
+
+def _goals(
+    model: Model, parts: Parts, seen: Ranges, settings: Settings, weights: Weights
+) -> list[Target]:
+    """All that rows are made of: training and validation structures, and dimers at short distances."""
+    train, held = parts.train.structures, parts.valid.structures if parts.valid else ()
+    core = settings.repulsion and "energy" in settings.kinds
+    walls = repulsion.dimers(model, seen) if core else []
+    goals = targets([*train, *held], settings.kinds, weights, walls)
+    for k in range(len(train), len(train) + len(held)):
+        goals[k] = replace(goals[k], split="validation")
+    if settings.split_rule == OLD_RULE:
+        return held_out(goals, settings.valid_fraction, settings.split_seed)
+    return goals
+
+
+def _blind(
+    model: Model, solved: Solved, train: Sequence[Labelled], progress: Progress
+) -> list[str]:
+    """What the data do not determine, in words; the first lines are said."""
+    progress.begin("columns that the data cannot tell apart")
+    rank = int(solved.notes.get("rank", model.length_basis))
+    blind = notes(model, solved.system, rank, train)
+    for line in blind[:SHOWN]:
+        progress.note(line)
+    if len(blind) > SHOWN:
+        progress.note(f"... and {len(blind) - SHOWN} more such lines (in the report)")
+    progress.done("columns", f"{len(blind)} lines")
+    return blind
+
+
+def _against(
+    model: Model,
+    train: Sequence[Labelled],
+    compared: Sequence[Comparison],
+    cores: int,
+    progress: Progress,
+) -> list[str]:
+    """What is likely wrong with labels, as the fit sees them."""
+    progress.begin("labels against each other")
+    against = contradictions(model, train, compared, cores, progress.note)
+    progress.done("labels", "against each other")
+    if not against:  # else the fit is too bad to ask it
+        against = [*odd.sentences(compared), *_doubts(compared, _alone(model, train))]
+    return [*against, *odd.zeros(compared)]
 
 
 def _no_pair(pair: Pair) -> str:

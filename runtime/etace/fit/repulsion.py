@@ -32,7 +32,7 @@ def zbl(r: np.ndarray, Z1: int, Z2: int) -> np.ndarray:
 def dimers(model: Any, seen: Ranges) -> list[Target]:
     """Dimers of every unordered pair of species, with ZBL's energy above the atoms alone.
 
-    seen: as of `etace.report.dimers.ranges`, whose shortest distances say what is short
+    seen: what `etace.domain.ranges` returns, whose shortest distances say what is short
     """
     from ase import Atoms
     from ase.data import atomic_numbers

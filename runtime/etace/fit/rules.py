@@ -6,6 +6,7 @@ import json
 import math
 import numbers
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -29,16 +30,16 @@ class SettingError(RequestError):
         return f"`{self.key}` {self.what}"
 
 
-class Rule:
+class Rule(ABC):
     """takes: what is allowed, as the end of `must be ...`."""
 
     @property
-    def takes(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def takes(self) -> str: ...
 
+    @abstractmethod
     def check(self, key: str, value: Any) -> Any:
         """The value in its own type. Raises SettingError: it is not allowed."""
-        raise NotImplementedError
 
     def parse(self, key: str, text: str) -> Any:
         """The value that a word of a command line stands for."""
