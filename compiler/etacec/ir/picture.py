@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 
 import networkx as nx
-from etace.io.ours import MARK
 
 from etacec.ir import nodes as op
 from etacec.ir.graph import ModelGraph
@@ -73,7 +72,6 @@ def svg(g: ModelGraph) -> str:
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" '
         f'width="{width:g}" height="{height}" font-family="Helvetica, Arial, sans-serif">',
-        f"<desc>{MARK}</desc>",
         '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 8 4 0 8z" fill="#5f6368"/></marker></defs>',
         f'<rect width="{width:g}" height="{height}" fill="#fff"/>',

@@ -10,7 +10,7 @@ import numpy as np
 
 from etace.data.census import Census, energy_per_atom, forces_of_atoms
 from etace.data.labelled import Dataset
-from etace.io.ours import MARK, sealed
+from etace.io.ours import sealed
 
 INK, MUTED, GRID = "#222222", "#777777", "#e4e4e4"
 COLOURS = ("#3b6fb6", "#d9772b", "#4a9b6e", "#b5487a", "#7a68b3", "#a58a2e", "#4ba3b8", "#8c564b")
@@ -45,11 +45,7 @@ def draw(dataset: Dataset, census: Census, path: Path) -> None:
             panel(figure.add_subplot(grid[0, k]), dataset, colours)
         if pairs or not panels:
             _distances(figure, grid[-1, :], census)
-        meta = {
-            ".png": {"Software": MARK},
-            ".svg": {"Date": None, "Creator": MARK},
-            ".pdf": {"CreationDate": None, "Creator": MARK},
-        }
+        meta = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
         drawn = BytesIO()  # writers of formats do not all take a full disk well
         figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=meta[path.suffix])
         path.write_bytes(sealed(drawn.getvalue(), path.suffix))

@@ -93,10 +93,8 @@ def is_one_of(path: str | os.PathLike[str], others: Iterable[str | os.PathLike[s
 
 def _seal(data: bytes) -> re.Match[bytes] | None:
     """The last: those before it are of texts that the file shows."""
-    found = None
-    for found in SEAL.finditer(data):  # noqa: B007
-        pass
-    return found
+    found = list(SEAL.finditer(data))
+    return found[-1] if found else None
 
 
 def _digest(data: bytes, found: re.Match[bytes], suffix: str) -> bytes:

@@ -13,7 +13,6 @@ from typing import Any
 from etace.fit.calibration import ONE, TWO, Coverage
 from etace.fit.factors import KINDS
 from etace.fit.tables import TOTAL, Comparison, table
-from etace.io.ours import MARK
 from etace.report.card import elements
 from etace.report.card import lines as card_lines
 from etace.report.contents import Report
@@ -60,7 +59,6 @@ def page(report: Report, *, figures: bool = True) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f'<meta name="generator" content="{MARK}">\n'
         f"<title>{title}</title>\n<style>{SHEET}</style></head>\n<body>\n"
         f"<header><h1>{title}</h1>{_line(report)}</header>\n<nav>{links}</nav>\n<main>\n"
         f"{_warnings([*holes(report.dimers), *report.warnings])}{_tiles(report)}{body}</main>\n"

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 from etace.errors import EtaceError
-from etace.io.ours import MARK
 
 INK, RULE = "#1c2026", "#c9ced6"
 TRAIN, TEST = "#8895a7", "#d1603d"
@@ -116,13 +115,13 @@ def saved(figure: Any, format: str) -> bytes:
     """A file of its own, on white: svg, png or pdf."""
     out = io.BytesIO()
     figure.set_facecolor("white")
-    formats: dict[str, dict[str, Any]] = {
-        "svg": {"Date": None, "Creator": MARK},
-        "pdf": {"CreationDate": None, "Creator": MARK},
-        "png": {"Software": MARK},
-    }
+    blank: dict[str, Any] = {
+        "svg": {"Date": None},
+        "pdf": {"CreationDate": None},
+        "png": {"Software": None},
+    }[format]
     with styled(), matplotlib().rc_context({"svg.hashsalt": "etace"}):
-        figure.savefig(out, format=format, metadata=formats[format], dpi=170)
+        figure.savefig(out, format=format, metadata=blank, dpi=170)
     return out.getvalue()
 
 
