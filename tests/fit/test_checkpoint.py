@@ -73,7 +73,7 @@ def test_a_flipped_bit(path):
         ({}, {"seal": "0" * 64}, "somebody else"),
         ({}, {"done": "3"}, "done is '3', not a whole number"),
         ({}, {"keys": 3}, "keys is 3, not a list"),
-        ({}, {"keys": [["train", "a", "charges"]] * 2}, "not energy or forces or virial"),
+        ({}, {"keys": [["train", "a", "charges", 0]] * 2}, "not energy or forces or virial"),
         ({}, {"more": 1}, "'more', which this etace does not know"),
     ],
 )

@@ -1,6 +1,6 @@
 """From labelled structures to R factors, in bounded memory and on all cores.
 
-Structures stand in one order (split, config type, size), are cut into batches of about as many atoms
+Structures stand in one order (split, fold, config type, size), are cut into batches of about as many atoms
 as the largest has, and batches into tasks of a few times as many rows as there are columns. Every task
 makes its rows and reduces them; factors of tasks are merged in the order of the tasks. Order and cuts
 depend on the data and the model alone, so the result does not depend on how many workers there are, nor
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Target:
 
     energy: eV; forces: [N, 3], eV/Å; virial: [3, 3], eV; None where there is no label
     split: train or validation; bound: whether the energy is that above the atoms alone
+    fold: of a cross-validation (`fit.folds`)
     """
 
     atoms: Any
@@ -49,6 +51,7 @@ class Target:
     split: str
     source: str
     bound: bool = False
+    fold: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,10 @@ def plan(model: Any, targets: Sequence[Target]) -> Plan:
     if model.row_kernel is None:
         longest = [_longest(model, t) for t in targets]
         classes = _classes(longest, [len(t.atoms) for t in targets], columns)
+    of = attrgetter("split", "fold", "group")
     order = sorted(
         range(len(targets)),
-        key=lambda k: (targets[k].split, targets[k].group, classes[k], -len(targets[k].atoms), k),
+        key=lambda k: (*of(targets[k]), classes[k], -len(targets[k].atoms), k),
     )
     atoms = atom_bucket(max(SMALLEST, *(len(t.atoms) for t in targets)))
     batches: list[list[int]] = []
@@ -157,16 +161,16 @@ def rows_of(
             else:
                 y -= alone[k]
             if own.any():  # else no parameter changes it, and it says nothing of their noise
-                yield Key(t.split, t.group, "energy"), _row(own[None], np.array([y]), each)
+                yield Key(t.split, t.group, "energy", t.fold), _row(own[None], np.array([y]), each)
         if t.forces is not None:
             own = forces[start : start + n].reshape(3 * n, -1)
             y = t.forces - rest.forces[start : start + n]
-            yield Key(t.split, t.group, "forces"), _row(own, y.reshape(-1), t.weight)
+            yield Key(t.split, t.group, "forces", t.fold), _row(own, y.reshape(-1), t.weight)
         if t.virial is not None:
             six = np.stack([virial[k, a, b] for a, b in VOIGT])
             y = t.virial - rest.virial[k]
             six_y = np.array([y[a, b] for a, b in VOIGT])
-            yield Key(t.split, t.group, "virial"), _row(six, six_y, each)
+            yield Key(t.split, t.group, "virial", t.fold), _row(six, six_y, each)
         start += n
 
 

@@ -33,7 +33,9 @@ ABOUT = schema.record(
         "fit": schema.text("a sha256", schema.HEX),
         "done": schema.whole(1),
         "keys": schema.listed(
-            schema.row(schema.one_of("train", "validation"), GROUP, schema.one_of(*KINDS))
+            schema.row(
+                schema.one_of("train", "validation"), GROUP, schema.one_of(*KINDS), schema.whole(-1)
+            )
         ),
         "rows": schema.listed(schema.whole()),
     },
@@ -101,7 +103,7 @@ class Checkpoint:
         about: dict[str, Any] = {
             "fit": self.belongs,
             "done": done,
-            "keys": [[k.split, k.group, k.kind] for k in keys],
+            "keys": [[k.split, k.group, k.kind, k.fold] for k in keys],
             "rows": [factors[k].rows for k in keys],
         }
         tensors = {str(i): factors[k].R for i, k in enumerate(keys)}
@@ -127,7 +129,7 @@ def fingerprint(model: Any, targets: Sequence[Target], shape: Plan) -> str:
                 continue  # linear parameters are what is fitted
             h.update(f"{block}/{name}".encode() + np.asarray(array).tobytes())
     for t in targets:
-        h.update(f"{t.split}/{t.group}/{t.weight}/".encode())
+        h.update(f"{t.split}/{t.fold}/{t.group}/{t.weight}/".encode())
         for a in (
             t.atoms.positions, t.atoms.numbers, np.asarray(t.atoms.cell), t.atoms.pbc,
             t.energy, t.forces, t.virial,

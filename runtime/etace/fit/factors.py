@@ -2,8 +2,8 @@
 
 For rows [A | y] = Q R the triangle R has the same sums of squares for every c, |A c - y| = |R (c, -1)|,
 and triangles are merged as rows are: R of several is the R of those put one under the other. There is
-one factor for each kind of label, config type and split, so that weights, noise scales and hold-outs
-are chosen after the rows have gone by.
+one factor for each kind of label, config type, fold and split, so that weights, noise scales, hold-outs
+and sizes are chosen after the rows have gone by.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ KINDS = ("energy", "forces", "virial")
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """split: train or validation; group: config type; kind: energy, forces or virial."""
+    """split: train or validation; group: config type; kind: energy, forces or virial; fold: of a
+    cross-validation, `fit.folds`."""
 
     split: str
     group: str
     kind: str
+    fold: int = 0
 
 
 @dataclass(frozen=True, eq=False)
