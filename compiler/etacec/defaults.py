@@ -1,13 +1,10 @@
-"""The model for a list of elements: a spec, written by rules and then by nobody's hand.
-
-Basis of the `ace1` preset. Degrees are taken from a ladder: the highest rung with no more functions
-for each centre species than the size allows.
-"""
+"""The model for a list of elements: a spec of the `ace` preset, of a shape that the data choose (`etace.fit.size`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,17 +17,19 @@ from etacec.pipeline import compile_text
 
 REACH = 2.35  # cutoff in longest bonds
 SHORTEST = 4.5  # Å, of a cutoff
+LARGEST_L = 20  # of the harmonics
 
-# total degree n + 1.5 l of the products of orders 1, 2, 3, 4
+# total degrees of the products of orders 1, 2, 3, 4, in steps that grow the number of functions by about half
 LADDER = (
-    (6, 5, 4, 4), (8, 6, 5, 4), (10, 7, 6, 5), (12, 9, 7, 6), (14, 10, 8, 7), (16, 12, 10, 8),
-    (18, 14, 12, 10), (20, 16, 13, 12), (22, 18, 15, 13), (25, 21, 17, 15), (28, 24, 20, 17),
+    (4, 3, 3, 4), (6, 5, 4, 4), (8, 6, 5, 4), (10, 7, 6, 5), (12, 8, 6, 5), (12, 9, 7, 6),
+    (14, 10, 8, 7), (16, 11, 9, 8), (16, 12, 10, 8), (18, 14, 12, 10), (20, 16, 13, 12),
+    (22, 18, 15, 13), (25, 21, 17, 15), (28, 24, 20, 17), (30, 26, 22, 19),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Size:
-    """functions: for each centre species, at most; columns: of all of them"""
+    """What a model may grow to. functions: for each centre species, at most; columns: of all of them"""
 
     order: int
     functions: int
@@ -40,61 +39,93 @@ class Size:
 SIZES = {"small": Size(3, 350, 3000), "medium": Size(4, 1700, 5500), "large": Size(4, 3500, 8000)}
 
 
-def spec(
-    elements: Sequence[str], energies: Mapping[str, float], degrees: Sequence[int], order: int
-) -> str:
-    """The text. energies: of isolated atoms or of a least-squares fit, eV; degrees: by order"""
+@dataclass(frozen=True)
+class Shape:
+    """degrees: total degree of the products of each order; l_weight: how much l counts in it
+    reach: factor on the default cutoff"""
+
+    degrees: tuple[int, ...]
+    l_weight: float = 1.0
+    reach: float = 1.0
+
+    @property
+    def order(self) -> int:
+        return len(self.degrees)
+
+    @property
+    def max_l(self) -> int:
+        """The two factors of a product of order 2 share the degree; more factors leave less."""
+        most = max([0.0, *(d / k - 1 for k, d in enumerate(self.degrees, 1) if k > 1)])
+        return min(LARGEST_L, int(most / self.l_weight + 1e-9))
+
+    def __str__(self) -> str:
+        return f"order {self.order}, degrees {list(self.degrees)}, l weight {self.l_weight:g}"
+
+
+def spec(elements: Sequence[str], energies: Mapping[str, float], shape: Shape) -> str:
+    """The text. energies: of isolated atoms or of a least-squares fit, eV"""
     e0 = ", ".join(f"{e} = {energies[e]!r} eV" for e in elements)
-    listed = ", ".join(map(str, degrees[:order]))
+    listed = ", ".join(map(str, shape.degrees))
     return f"""etace 1
 
 ## The default model of `etace fit` for {", ".join(elements)}.
 
 species {", ".join(elements)}
 
-bond *-* {{ rin = 0.0 Å, r0 = bond_length, rcut = {_cutoff(elements)} }}
+bond *-* {{ rin = 0.0 Å, r0 = bond_length, rcut = {_cutoff(elements, shape.reach)} }}
 onebody E0 {{ {e0} }}
 zbl core {{ }}
-use ace1 as ace {{ max_order = {order}, totaldegree = [{listed}] }}
+use ace as ace {{
+  max_order   = {shape.order}
+  totaldegree = [{listed}]
+  l_weight    = {shape.l_weight!r}
+  max_l       = {shape.max_l}
+}}
 model potential = E0 + core + ace.two_body + ace.many_body
 """
 
 
-def _cutoff(elements: Sequence[str]) -> str:
+def _cutoff(elements: Sequence[str], factor: float) -> str:
     """A multiple of the longest bond; molecules of short bonds need more."""
     if REACH * _longest(elements) < SHORTEST:
-        return f"{SHORTEST} Å"
-    return f"{REACH} * max_bond_length"
+        return f"{SHORTEST * factor:g} Å"
+    return f"{REACH * factor:g} * max_bond_length"
 
 
-def reach(elements: Sequence[str]) -> float:
+def reach(elements: Sequence[str], factor: float = 1.0) -> float:
     """The cutoff in Å."""
-    return max(REACH * _longest(elements), SHORTEST)
+    return factor * max(REACH * _longest(elements), SHORTEST)
 
 
 def _longest(elements: Sequence[str]) -> float:
     return max(float(nearest_neighbour(e) or 0) for e in elements)
 
 
-def choose(elements: Sequence[str], size: str) -> tuple[tuple[int, ...], int]:
-    """(degrees by order, order) of the highest rung that the size allows."""
-    if size not in SIZES:
-        raise RequestError(f"there is no size `{size}`: {', '.join(SIZES)}")
-    order = SIZES[size].order
-    most = min(SIZES[size].functions, SIZES[size].columns // len(elements))
-    best = LADDER[0]
+def size_of(name: str) -> Size:
+    """Raises RequestError: no such size."""
+    if name not in SIZES:
+        raise RequestError(f"there is no size `{name}`: {', '.join(SIZES)}")
+    return SIZES[name]
+
+
+def largest(elements: Sequence[str], size: Size, l_weight: float, columns: int) -> Shape:
+    """The highest rung of the ladder within a size and a number of columns, the smallest at least."""
+    most = min(size.functions, min(size.columns, columns) // len(elements))
+    best = Shape(LADDER[0][: size.order], l_weight)
     for rung in LADDER:
-        if functions(elements, rung, order) > most:
+        own = Shape(rung[: size.order], l_weight)
+        if functions(tuple(elements), own) > most:
             break
-        best = rung
-    return tuple(best[:order]), order
+        best = own
+    return best
 
 
-def functions(elements: Sequence[str], degrees: Sequence[int], order: int) -> int:
-    """Many-body functions of one centre species."""
-    text = spec(elements, dict.fromkeys(elements, 0.0), degrees, order)
+@lru_cache(maxsize=256)
+def functions(elements: tuple[str, ...], shape: Shape) -> int:
+    """Functions of one centre species, with those of the pair term."""
+    text = spec(elements, dict.fromkeys(elements, 0.0), shape)
     model = from_compilation(compile_text(text, "default.etace"))
-    return model.lengths["ace.many_body"] // len(elements)
+    return model.length_basis // len(elements)
 
 
 def one_body(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,8 @@ def load(
     return loaded
 
 
-def _compiler() -> Any:
+def compiler() -> Any:
+    """The package `etacec`. Raises EtaceError: it is not installed."""
     try:
         import etacec
     except ImportError:
@@ -81,7 +82,7 @@ def _compiler() -> Any:
 def _from_spec(
     path: Path, model: str | None, seed: int, overrides: Mapping[str, str] | None, dtype: str | None
 ) -> Model:
-    etacec = _compiler()
+    etacec = compiler()
     try:
         done = etacec.compile_file(
             path, overrides=overrides, dtype=dtype or "float64", cache=_coupling_cache()
@@ -97,46 +98,9 @@ def _from_spec(
     return from_compilation(done, model, seed)
 
 
-def default_spec(
-    elements: Sequence[str], structures: Sequence[Any], size: str, e0: str
-) -> tuple[str, list[str]]:
-    """Text of the default spec for these elements, and what to say of it: E0, degrees, doubts.
-
-    structures: `etace.data.Labelled`, for E0; size: small, medium or large; e0: auto, isolated, lsq,
-    zero, or numbers as Si=-1.0,O=-2.0 (eV). Raises RequestError: no elements, sizes or numbers there.
-    """
-    from ase.data import atomic_numbers
-
-    from etace.fit.compositions import undetermined
-
-    _compiler()
-    from etacec import defaults
-
-    names = sorted({e.strip() for e in elements if e.strip()})
-    if unknown := [e for e in names if e not in atomic_numbers or e == "X"]:
-        near = [e.capitalize() for e in unknown if e.capitalize() in {*atomic_numbers} - {"X"}]
-        hint = f": write {', '.join(near)}" if near else ""
-        raise RequestError(f"{', '.join(unknown)} is no element{hint}")
-    if not names:
-        raise RequestError("no element is named")
-    for s in structures:
-        if others := sorted(set(s.atoms.get_chemical_symbols()) - set(names)):
-            raise RequestError(
-                f"{s.source} contains {', '.join(others)}, but the elements named are only "
-                f"{', '.join(names)}: name all elements of the data"
-            )
-    energies, how = defaults.one_body(names, structures, e0)
-    degrees, order = defaults.choose(names, size)
-    shown = ", ".join(f"{e} {energies[e]:.6f}" for e in names)
-    told = [f"E0, eV ({how}): {shown}", f"default spec: order {order}, degrees {list(degrees)}"]
-    if how == "least squares" and (line := undetermined(names, structures, "E0")):
-        told.append(f"warning: {line}")
-    return defaults.spec(names, energies, degrees, order), told
-
-
 def from_text(text: str, name: str) -> Model:
     """A model of the text of an `.etace` file, its parameters at their starts. name: for messages"""
-    etacec = _compiler()
+    etacec = compiler()
     try:
         done = etacec.compile_text(text, name, cache=_coupling_cache())
     except etacec.Mistakes as mistakes:
@@ -242,7 +206,7 @@ def compilation(
     The file is checked whole before anything of it is used.
     """
     schema.model(tensors, metadata, where)
-    etacec = _compiler()
+    etacec = compiler()
     from etacec.model.files import Files
 
     sources, root = dict(metadata["sources"]), metadata["root"]

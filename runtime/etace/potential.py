@@ -47,6 +47,7 @@ class Linear:
     harmonics: (r, lmax) -> Y [N, K, (lmax + 1)^2] and their gradients [N, K, 3, (lmax + 1)^2];
         None where A is a sum of radials
     products: what makes B of A; None for a pair, whose B is A
+    one_hot: radial function n reads polynomial ceil(n / species) of one neighbour species alone
     """
 
     block: str
@@ -59,6 +60,7 @@ class Linear:
     radial: Callable[..., jax.Array]
     harmonics: Callable[[jax.Array, int], tuple[jax.Array, jax.Array]] | None = None
     products: ProductTable | None = None
+    one_hot: bool = False
 
     @cached_property
     def jacobian(self) -> tuple[OrderJacobian, ...]:

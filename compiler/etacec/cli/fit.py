@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +45,7 @@ OPTIONS = {
     "output": "-o",
     "prior.kind": "--prior",
     "prior.p": "--smoothness",
+    "prior.n": "--prior-n",
     "kinds": "--energy, --forces and --virial",
     "train": "--train FILE",
     "overrides": "-D",
@@ -75,8 +77,13 @@ def command(
         str | None, typer.Option(metavar="Si,O", help="Write a default spec for these elements.")
     ] = None,
     size: Annotated[
-        str, typer.Option(help="Of the default spec: small, medium or large.")
-    ] = "medium",
+        str,
+        typer.Option(help="Of the default spec, what it may grow to: small, medium or large."),
+    ] = "large",
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="For choosing the size; then nothing larger is tried."),
+    ] = None,
     e0: Annotated[
         str,
         typer.Option(
@@ -102,6 +109,12 @@ def command(
         typer.Option(help="algebraic, exponential, gaussian, algebraic_ace1 or none."),
     ] = "algebraic",
     smoothness: Annotated[float, typer.Option(help="The p of an algebraic prior.")] = 4.0,
+    prior_n: Annotated[
+        str,
+        typer.Option(
+            help="n of one-hot radials in it: degree, or index as ACEpotentials.jl has it."
+        ),
+    ] = "degree",
     solver: Annotated[
         str, typer.Option(help="blr, qr, rrqr, tsvd, ard, lsqr, lsmr, omp or lars.")
     ] = "blr",
@@ -175,13 +188,13 @@ def command(
         if spec is not None and spec.suffix == ".toml":
             if more := _given(context):
                 fail(f"a settings file is complete: it takes no {', '.join(more)}", 2)
-            settings, data = from_toml(spec), None
+            settings, data, choice = from_toml(spec), None, None
         else:
             given: dict[str, Any] = {
                 "train": tuple(train or ()), "test": tuple(test or ()),
                 "keys": {k: v for k, v in keys.items() if v is not None},
                 "kinds": tuple(k for k, on in kinds.items() if on),
-                "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness},
+                "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness, "n": prior_n},
                 "solver": solver, "solver_options": _options(solver, solver_option),
                 "repulsion": repulsion, "tune_prior": tune_prior,
                 "noise_per_kind": noise_per_kind, "committee": committee,
@@ -189,13 +202,23 @@ def command(
                 "split_seed": split_seed,
                 "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
             }  # fmt: skip
-            settings, data = _settings(
-                spec, output, elements, size, e0, model, define, given, undo, force
+            default = _Default(elements, size, e0, minutes, cores, backend)
+            settings, data, choice = _settings(
+                spec, output, default, model, define, given, undo, force
             )
         if report and find_spec("matplotlib") is None:
             report = False
             typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
-        _fit(settings, data, (cores, scheduler, backend), report, begun, _repeated(spec), force)
+        _fit(
+            settings,
+            data,
+            choice,
+            (cores, scheduler, backend),
+            report,
+            begun,
+            _repeated(spec),
+            force,
+        )
 
 
 @contextmanager
@@ -222,20 +245,42 @@ def _given(context: typer.Context) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class _Default:
+    """What the command line says of the default spec."""
+
+    elements: str | None
+    size: str
+    e0: str
+    minutes: float | None
+    cores: int | None
+    backend: str
+
+    def spec(self, train: Any, settings: Any, tell: Callable[[str], None]) -> tuple[str, Any, Any]:
+        """Its text, made for the structures that are fitted, how it was chosen, and settings for it."""
+        from etace.fit.size import default_spec
+        from etace.inference.evaluator import available_cores
+
+        return default_spec(
+            str(self.elements).split(","), train, settings, self.size, self.e0,
+            cores=self.cores or available_cores(), backend=self.backend, minutes=self.minutes,
+            tell=tell,
+        )  # fmt: skip
+
+
 def _settings(
     spec: Path | None,
     output: Path | None,
-    elements: str | None,
-    size: str,
-    e0: str,
+    default: _Default,
     model: str | None,
     define: list[str] | None,
     given: dict[str, Any],
     undo: ExitStack,
     force: bool,
-) -> tuple[Any, Any]:
-    """Settings of a spec that is given, or of the default one for elements, which is written, and the
-    data if they were read for it; undo: on what brings back a spec that stood there, should the fit fail.
+) -> tuple[Any, Any, Any]:
+    """Settings of a spec that is given, or of the default one for elements, which is written; the data if they
+    were read for it, and how its size was chosen. undo: on what brings back a spec that stood there, should
+    the fit fail.
     """
     from etace.fit.gather import files, parts_of
     from etace.fit.progress import Progress
@@ -245,13 +290,13 @@ def _settings(
         fail("where to write the model: -o NAME.safetensors", 2)
     if output.suffix != ".safetensors":
         fail(f"-o writes .safetensors, not `{output.name}`", 2)
-    if (spec is None) == (elements is None):
+    if (spec is None) == (default.elements is None):
         fail("give either a SPEC or --elements", 2)
-    if elements is None:
+    if default.elements is None:
         settings = Settings(
             spec=str(spec), output=str(output), model=model, overrides=overrides(define), **given
         )
-        return settings, None
+        return settings, None, None
     path = beside(output, ".etace")
     settings = Settings(output=str(output), spec=str(path), **given)
     check_output(path, force, input_files([*settings.train, *settings.test]))
@@ -259,9 +304,10 @@ def _settings(
         data = files(settings, tell)
     with Progress(lambda line: typer.echo(line, err=True)) as progress:
         progress.begin("choose the default spec")
-        text = _default_spec(path, elements, parts_of(settings, data).train, size, e0)
+        train = parts_of(settings, data).train.structures
+        text, choice, settings = default.spec(train, settings, progress.note)
     undo.enter_context(_written(path, text))
-    return settings, data
+    return settings, data, choice
 
 
 def _repeated(spec: Path | None) -> Path | None:
@@ -286,6 +332,7 @@ def _written(path: Path, text: str) -> Iterator[None]:
 def _fit(
     settings: Any,
     data: Any,
+    choice: Any,
     how: tuple[int | None, str | None, str],
     report: bool,
     begun: float,
@@ -317,7 +364,7 @@ def _fit(
             _bar() as (bar, say),
             Progress(say, bar, beside(settings.output, ".progress.jsonl")) as progress,
         ):
-            outcome = run(settings, progress, *how, data=data)
+            outcome = run(settings, progress, *how, data=data, choice=choice)
             files = list(write_outcome(outcome, settings, progress, begun, report, words, force))
             took = time.perf_counter() - begun
         try:
@@ -363,16 +410,6 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]
             p.update(tasks[0], completed=done, rate=rate)
 
         yield bar, console.print
-
-
-def _default_spec(path: Path, elements: str, train: Any, size: str, e0: str) -> str:
-    """Its text, made for the structures that are fitted."""
-    from etace.loading import default_spec
-
-    text, told = default_spec(elements.split(","), train.structures, size, e0)
-    for line in told:
-        typer.echo(line.replace("default spec:", f"default spec: {path},"), err=True)
-    return text
 
 
 def _weights(pairs: list[str] | None, file: Path | None) -> dict[str, dict[str, float]]:

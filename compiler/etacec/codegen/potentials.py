@@ -164,8 +164,15 @@ def _term(c: Context, node: str, factor: float) -> list[str]:
         f"            edges={edges},",
         f"            basis={basis},",
         *(f"            {part}={name}," for part, name in parts.items()),
+        *(["            one_hot=True,"] if _one_hot(c, radial) else []),
         "        ),",
     ]
+
+
+def _one_hot(c: Context, radial: str) -> bool:
+    """Whether each radial function reads one polynomial of one neighbour species."""
+    r = c.graph.op(radial)
+    return isinstance(r, op.SelectLinear) and r.weights.init == "one_hot" and c.n > 1
 
 
 def _shapes(c: Context, terms: list[str]) -> list[str]:

@@ -18,10 +18,12 @@ from etace.fit.job import Outcome, run
 from etace.fit.output import card_of, page_of, write_outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
+from etace.fit.size import default_spec
 from etace.fit.tables import TOTAL, UNITS
+from etace.inference.evaluator import available_cores
 from etace.io.ours import write_sealed
 from etace.io.replace import check_writable
-from etace.loading import default_spec, from_text, load
+from etace.loading import from_text
 from etace.model import Model
 from etace.report.errors import as_json, figure
 from etace.words import count
@@ -124,7 +126,8 @@ def fit_model(
     train: Structures = (),
     *,
     elements: str | Sequence[str] | None = None,
-    size: str = "medium",
+    size: str = "large",
+    minutes: float | None = None,
     e0: str = "auto",
     test: Structures = (),
     test_fraction: float = 0.0,
@@ -139,6 +142,7 @@ def fit_model(
     weights: Mapping[str, Mapping[str, float]] | None = None,
     prior: str = "algebraic",
     smoothness: float = 4.0,
+    prior_n: str = "degree",
     solver: str = "blr",
     solver_options: Mapping[str, Any] | None = None,
     repulsion: bool = True,
@@ -160,8 +164,8 @@ def fit_model(
         found.model.save("sio.safetensors")
         atoms.calc = found.model.calculator()
 
-    spec: an `.etace` file; or elements, `"Si,O"` or a list, for the default model of that size (small,
-        medium, large), with e0: auto, isolated, lsq, zero, or `"Si=-1.0,O=-2.0"` (eV)
+    spec: an `.etace` file; or elements, `"Si,O"` or a list, for a default model, as large as the data
+        are good for, size (small, medium, large) and minutes (of choosing) at most; with e0: auto, isolated, lsq, zero, or `"Si=-1.0,O=-2.0"` (eV)
     train, test: files, as for `etace.data.read`, or lists of `ase.Atoms` with labels in their
         calculator, `info` or `arrays` (energy eV, forces [N, 3] eV/Å, virial [3, 3] eV or stress eV/Å³),
         or of `etace.data.Labelled`
@@ -172,7 +176,8 @@ def fit_model(
     model, overrides: which model of the spec, and values of its params, as text
     keys: label (energy, forces, virial, stress, group, weight) -> key in the data
     kinds: labels to fit; weights: config type or `default` -> kind -> weight; default 30, 1, 1
-    prior: algebraic, exponential, gaussian, algebraic_ace1 or none; smoothness: its p
+    prior: algebraic, exponential, gaussian, algebraic_ace1 or none; smoothness: its p; prior_n: `degree`, or
+        `index` as ACEpotentials.jl has it
     solver, solver_options: blr, qr, rrqr, tsvd, ard, lsqr, lsmr, omp or lars, and its options
     repulsion: add dimers at short distances with the energies of ZBL
     tune_prior, noise_per_kind: choose the prior's numbers, one noise for each kind, by evidence
@@ -197,7 +202,7 @@ def fit_model(
         keys=dict(keys or {}),
         kinds=tuple(kinds),
         weights=weights or {},
-        prior={"kind": prior, "p": smoothness},
+        prior={"kind": prior, "p": smoothness, "n": prior_n},
         solver=solver,
         solver_options=dict(solver_options or {}),
         repulsion=repulsion,
@@ -220,11 +225,26 @@ def fit_model(
     }
     log = beside(settings.output, ".progress.jsonl") if output is not None else None
     with Progress(say or (lambda text: None), log=log) as progress:
-        start = _start(
-            settings, elements, size, e0, data, cores, backend, output is not None, progress
-        )
+        start, choice = None, None
+        if elements is not None:
+            names = elements.split(",") if isinstance(elements, str) else list(elements)
+            text, choice, settings = default_spec(
+                names,
+                parts_of(settings, data).train.structures,
+                settings,
+                size,
+                e0,
+                cores=cores or available_cores(),
+                backend=backend,
+                minutes=minutes,
+                tell=progress.note,
+            )
+            start = from_text(text, Path(settings.spec).name)
+            start.cores, start.backend = cores, backend
+            if output is not None:
+                write_sealed(Path(settings.spec), text)
         outcome = run(
-            settings, progress, cores, scheduler, backend, start=start, data=data,
+            settings, progress, cores, scheduler, backend, start=start, data=data, choice=choice,
             keep=output is not None,
         )  # fmt: skip
         files: tuple[Path, ...] = ()
@@ -238,34 +258,6 @@ def fit_model(
         settings, outcome.solved.notes, outcome.warnings, dict(progress.seconds), outcome, progress
     )
     return FitResult(outcome.model, report, files)
-
-
-def _start(
-    settings: Settings,
-    elements: str | Sequence[str] | None,
-    size: str,
-    e0: str,
-    data: Mapping[str, Dataset],
-    cores: int | None,
-    backend: str,
-    keep: bool,
-    progress: Progress,
-) -> Model:
-    """The model before the fit. keep: whether the default spec is written"""
-    if elements is None:
-        return load(
-            settings.spec, settings.model, seed=settings.seed, overrides=settings.overrides,
-            cores=cores, backend=backend,
-        )  # fmt: skip
-    names = elements.split(",") if isinstance(elements, str) else list(elements)
-    text, told = default_spec(names, parts_of(settings, data).train.structures, size, e0)
-    for line in told:
-        progress.note(line)
-    made = from_text(text, Path(settings.spec).name)
-    made.cores, made.backend = cores, backend
-    if keep:
-        write_sealed(Path(settings.spec), text)
-    return made
 
 
 def _in_memory(given: Any) -> bool:

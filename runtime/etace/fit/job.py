@@ -28,6 +28,7 @@ from etace.fit.priors import Prior
 from etace.fit.progress import Progress
 from etace.fit.rules import SettingError
 from etace.fit.settings import Settings, beside
+from etace.fit.size.choose import Choice
 from etace.fit.solvers import has_posterior, solver
 from etace.fit.split import Parts, held_out
 from etace.fit.table import OLD_RULE
@@ -56,6 +57,7 @@ class Outcome:
     scale: by which that spread was scaled to the validation errors; None: it was not
     grades: of extrapolation, of the atoms of each set, if they were asked for
     warnings: what a user should know of the data and the fit
+    choice: how the size of the default spec was chosen, if it was
     """
 
     model: Model
@@ -69,6 +71,7 @@ class Outcome:
     scale: float | None = None
     grades: Mapping[str, Grades] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    choice: Choice | None = None
 
     @property
     def sets(self) -> dict[str, list[Comparison]]:
@@ -87,6 +90,7 @@ def run(
     *,
     start: Model | None = None,
     data: Mapping[str, Dataset] | None = None,
+    choice: Choice | None = None,
     keep: bool = True,
 ) -> Outcome:
     """Fit as the settings say; nothing is written but a checkpoint while rows are made.
@@ -94,6 +98,7 @@ def run(
     scheduler: address of a Dask scheduler whose workers make the rows
     backend: what makes rows and predictions, as of `etace.load`
     start: the model to fit, in place of the spec; data: `train` and `test`, in place of the files
+    choice: how the size of the spec was chosen, for the report
     keep: whether a checkpoint is written
 
     Raises EtaceError in words; KeyboardInterrupt leaves the checkpoint, and the same settings go on.
@@ -165,7 +170,7 @@ def run(
     return Outcome(
         model, solved, parts, curves,
         compared["train"], compared.get("validation", []), compared.get("test", []),
-        covered, scale, grades, (*told, *alone, *doubts, *blind),
+        covered, scale, grades, (*told, *alone, *doubts, *blind), choice,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from etace.io.ours import is_ours, write_sealed
 from etace.report.card import card
 from etace.report.contents import Report
 from etace.report.errors import as_json
+from etace.report.size import size_record
 
 
 def write_outcome(
@@ -89,6 +90,8 @@ def card_of(
             "seed": settings.split_seed,
             "structures": {name: len(own.structures) for name, own in data.sets.items()},
         }
+    if outcome.choice is not None:
+        found["size"] = size_record(outcome.choice)
     if outcome.valid:
         found["errors"] += as_json({"validation": outcome.valid})
     return found
@@ -118,5 +121,6 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             settings_text=to_toml(settings, {}),
             spec_text=model.origin["sources"][model.origin["root"]],
             warnings=outcome.warnings,
+            choice=outcome.choice,
         )
     )

@@ -25,6 +25,8 @@ class Prior:
     """kind: algebraic, exponential, gaussian, algebraic_ace1 or none
 
     strength p, and the scales of l and n; None: the default of the kind.
+    n: what counts as n of a one-hot radial function, `degree` (its polynomial's, the same for all neighbour
+        species) or `index` (that of ACEpotentials.jl, which depends on the order of the species)
     blocks: a factor on gamma of some blocks
     diagonal: gamma itself, [P], in place of all that
     """
@@ -34,10 +36,11 @@ class Prior:
     wl: float | None = None
     wn: float | None = None
     blocks: Mapping[str, float] | None = None
+    n: str = "degree"
     diagonal: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        names = ("kind", "p", "wl", "wn", "blocks")
+        names = ("kind", "p", "wl", "wn", "blocks", "n")
         PRIOR.check("prior", {name: getattr(self, name) for name in names})
 
 
@@ -69,7 +72,8 @@ def gamma(potential: Potential, prior: Prior) -> np.ndarray:
             continue
         norms = _norms(term) if prior.kind == "algebraic_ace1" else np.ones(len(term.labels))
         rule = _rule(prior, norms)
-        columns = [rule(k, _factors(label)) for k, label in enumerate(term.labels)]
+        each = len(potential.species) if term.one_hot and prior.n == "degree" else 1
+        columns = [rule(k, factors_of(label, each)) for k, label in enumerate(term.labels)]
         found.append(factor * np.tile(np.array(columns), len(potential.species)))
     out = np.concatenate(found) if found else np.zeros(0)
     if prior.diagonal is not None:
@@ -83,12 +87,15 @@ def gamma(potential: Potential, prior: Prior) -> np.ndarray:
     return out
 
 
-def _factors(label: str) -> list[tuple[int, int]]:
-    """(n, l) of every factor of a function, from its name; l = 0 where there is none."""
+def factors_of(label: str, each: int = 1) -> list[tuple[int, int]]:
+    """(n, l) of every factor of a function, from its name; l = 0 where there is none.
+
+    each: so many n share a degree, which is given in place of n
+    """
     out = []
     for text in FACTOR.findall(label):
         index = {k: int(v) for k, v in INDEX.findall(text)}
-        out.append((index.get("n", 1), index.get("l", 0)))
+        out.append((-(-index.get("n", 1) // each), index.get("l", 0)))
     return out
 
 

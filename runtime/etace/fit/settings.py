@@ -21,6 +21,7 @@ from etace.fit.table import OLD_RULE, SETTINGS, checked
 from etace.fit.weights import Weights
 from etace.io.toml import read_toml
 
+PRIOR = {"kind": "algebraic", "p": 4.0, "n": "degree"}
 HEADER = "# Every setting of this fit; `etace fit {name}` repeats it.\n"
 
 
@@ -29,7 +30,7 @@ class Settings:
     """spec: an .etace file; model: which of its models; overrides: values of its params
     train, test: files; keys: label -> key in the files, for labels not to be found by their usual names
     kinds: labels to fit; weights: config type -> kind -> weight
-    prior: kind, p, wl, wn, blocks; solver: name; solver_options: its own
+    prior: kind, p, wl, wn, n, blocks (`fit.priors`); solver: name; solver_options: its own
     repulsion: add dimers at short distances with the energies of ZBL (`fit.repulsion`)
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     test_fraction: of the training structures, as a test set; valid_fraction: of the rest, not fitted, by
@@ -53,7 +54,7 @@ class Settings:
     keys: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = KINDS
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    prior: Mapping[str, Any] = field(default_factory=lambda: {"kind": "algebraic", "p": 4.0})
+    prior: Mapping[str, Any] = field(default_factory=dict)
     solver: str = "blr"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
     repulsion: bool = True
@@ -73,6 +74,7 @@ class Settings:
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         for name, value in checked(given).items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "prior", {**PRIOR, **self.prior})
 
 
 def beside(output: str | Path, ending: str) -> Path:
@@ -129,13 +131,16 @@ def from_toml(path: Path) -> Settings:
 
 
 def _renamed(found: dict[str, Any]) -> None:
-    """What version 0.1 called otherwise: its hold-out, drawn from the seed of all by a rule of its own."""
+    """What earlier versions called otherwise, or did not call at all: the hold-out of version 0.1, drawn from the
+    seed of all by a rule of its own; the n of priors."""
     if "holdout" in found and "valid_fraction" not in found:
         given = found.pop("holdout")
         found["valid_fraction"] = SETTINGS["valid_fraction"].check("holdout", given)
         found.setdefault("split_seed", found.get("seed", 0))
         if given or found.get("calibrate"):
             found.setdefault("split_rule", OLD_RULE)
+    if isinstance(found.get("prior"), dict):  # there was no other n before
+        found["prior"].setdefault("n", "index")
 
 
 def _relative(path: str, folder: Path) -> str:

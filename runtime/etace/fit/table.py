@@ -52,6 +52,7 @@ PRIOR = Fields(
         "p": Number(0, 20),
         "wl": Maybe(Number(0.01, 20)),
         "wn": Maybe(Number(0.01, 20)),
+        "n": Word(("degree", "index")),
         "blocks": Maybe(TableOf(Number(0, 1e12), "numbers, one for each block")),
     }
 )

@@ -17,7 +17,7 @@ from etace.data.frames import without_password
 from etace.fit.tables import UNITS, Comparison
 from etace.io.jsontext import finite
 from etace.potential import Linear
-from etace.report.errors import as_json
+from etace.report.errors import as_json, figure
 from etace.words import count
 
 FORMAT = 1
@@ -188,6 +188,7 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     versions = card.get("versions")
     out += [
         ("divided", _split_text(card.get("split"))),
+        ("size", _size_text(card.get("size"))),
         ("command", card.get("command")),
         ("seed", card.get("seed")),
         ("date", card.get("date")),
@@ -221,6 +222,22 @@ def _split_text(found: Any) -> str | None:
     if not isinstance(found, Mapping) or not isinstance(found.get("structures"), Mapping):
         return None
     return f"{_counts(found['structures'])}; drawn with split seed {found.get('seed')}"
+
+
+def _size_text(found: Any) -> str | None:
+    """Of a default model: what was chosen, and the cross-validated errors it was chosen by."""
+    if not isinstance(found, Mapping):
+        return None
+    text = f"degrees {found.get('degrees')}, l weight {found.get('l_weight')}"
+    own = found.get("cross_validated")
+    if not isinstance(own, Mapping):
+        return text
+    units = {"energy": "meV/√N", "forces": "meV/Å", "virial": "meV/√N"}
+    errors = ", ".join(
+        f"{k} {figure(v) if isinstance(v, int | float) else v} {units.get(k, '')}"
+        for k, v in own.items()
+    )
+    return f"{text}; chosen by cross-validated RMSE: {errors}"
 
 
 def _grades_text(found: Any) -> str | None:

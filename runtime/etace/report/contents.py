@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from etace.fit.calibration import Coverage
+from etace.fit.size.choose import Choice
 from etace.fit.tables import Comparison
 from etace.report.dimers import Dimer
 from etace.report.grades import Grades
@@ -27,6 +28,7 @@ class Report:
     seconds: by step, in the order of the work; notes: figures of the fit, by name
     settings_text, spec_text: as they are, all defaults spelled out
     warnings: one sentence each, for the top of the page
+    choice: how the size of a default model was chosen
     """
 
     title: str
@@ -47,6 +49,7 @@ class Report:
     settings_text: str | None = None
     spec_text: str | None = None
     warnings: Sequence[str] = ()
+    choice: Choice | None = None
 
     @property
     def sets(self) -> dict[str, Sequence[Comparison]]:

@@ -19,6 +19,7 @@ from etace.report import style
 from etace.report.contents import Report
 from etace.report.curves import dimer_figure
 from etace.report.grades import Grades, with_total
+from etace.report.size import size_figure
 from etace.words import count
 
 MOST = 20_000
@@ -60,6 +61,8 @@ def drawn(report: Report) -> list[Drawn]:
             add("parity", "Parity", parity(report.sets))
             add("errors", "Histograms", histograms(report.sets))
             add("forces", "Errors by force", against_force(report.sets))
+        if report.choice is not None and report.choice.stages:
+            add("size", "Size", size_figure(report.choice))
         if report.dimers:
             caption = (
                 "Energy of two atoms alone less that of each by itself. Shaded: distances that occur in "

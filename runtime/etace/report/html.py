@@ -21,6 +21,7 @@ from etace.report.errors import MANY, TITLES, Row, figure, rows
 from etace.report.figures import Drawn, drawn
 from etace.report.grades import Grades, with_total
 from etace.report.sheet import SHEET
+from etace.report.size import size_table
 
 WARNINGS = 8  # at the top of the page; more are folded away
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -33,6 +34,7 @@ def page(report: Report, *, figures: bool = True) -> str:
         "grades": _grades(report.grades),
         "calibration": _coverage(report.calibration),
         "dimers": _remarks(remarks(report.dimers)),
+        "size": size_table(report.choice) if report.choice is not None else "",
     }
     sections = [
         ("card", "Model", _card(report)),
