@@ -41,6 +41,12 @@ def room_for_compiled_code():
         gc.collect()
 
 
+@pytest.fixture(autouse=True)
+def short_md(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test MD of a fit takes a few steps: most tests of fits are about something else."""
+    monkeypatch.setattr("etace.fit.dynamics.trial.PICOSECONDS", 0.04)
+
+
 @pytest.fixture
 def rewrite(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--rewrite"))

@@ -155,7 +155,10 @@ def command(
     extrapolation: Annotated[
         bool, typer.Option(help="Grades of atoms far from the training data, in the model file.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Of random starts and committee.")] = 0,
+    md: Annotated[
+        bool, typer.Option(help="Try the model in molecular dynamics, hotter and hotter.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of random starts, committee and MD.")] = 0,
     cores: Annotated[
         int | None, typer.Option("--cores", min=1, help="How many to use.", show_default="all")
     ] = None,
@@ -200,7 +203,7 @@ def command(
                 "noise_per_kind": noise_per_kind, "committee": committee,
                 "test_fraction": test_fraction, "valid_fraction": valid_fraction,
                 "split_seed": split_seed,
-                "calibrate": calibrate, "extrapolation": extrapolation, "seed": seed,
+                "calibrate": calibrate, "extrapolation": extrapolation, "md": md, "seed": seed,
             }  # fmt: skip
             default = _Default(elements, size, e0, minutes, cores, backend)
             settings, data, choice = _settings(
@@ -351,7 +354,8 @@ def _fit(
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
     endings = [".safetensors", ".fit.toml", ".progress.jsonl", ".checkpoint"]
-    for ending in [*endings, *([".html"] if report else [])]:
+    endings += [".html"] * report + [".md.xyz"] * settings.md
+    for ending in endings:
         path = beside(settings.output, ending)
         if not is_one_of(path, [repeated] if repeated else []):
             check_output(

@@ -151,6 +151,7 @@ def fit_model(
     committee: int = 0,
     calibrate: bool = False,
     extrapolation: bool = True,
+    md: bool = True,
     seed: int = 0,
     cores: int | None = None,
     scheduler: str | None = None,
@@ -183,7 +184,8 @@ def fit_model(
     tune_prior, noise_per_kind: choose the prior's numbers, one noise for each kind, by evidence
     committee: members drawn from the posterior; calibrate: scale their spread to the validation errors
     extrapolation: grades of atoms unlike the training data, in the model
-    seed: of random starts and committee; cores, scheduler (address of Dask), backend: see `etace.load`
+    md: try the model in molecular dynamics, from its data's temperature upwards
+    seed: of random starts, committee and MD; cores, scheduler (address of Dask), backend: see `etace.load`
     say: takes a line for people now and then, such as `print`; default: silent
 
     Raises EtaceError (RequestError, DataError, ...), in words; OSError where `output` cannot be written.
@@ -214,10 +216,12 @@ def fit_model(
         committee=committee,
         calibrate=calibrate,
         extrapolation=extrapolation,
+        md=md,
         seed=seed,
     )
     endings = [".safetensors", ".fit.toml", ".progress.jsonl", *([".html"] if write_report else [])]
     endings += [".etace"] if elements is not None else []
+    endings += [".md.xyz"] if md else []
     for ending in endings if output is not None else ():
         check_writable(beside(settings.output, ending))
     data = {

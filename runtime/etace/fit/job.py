@@ -20,6 +20,8 @@ from etace.fit.calibration import Coverage, judge, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
 from etace.fit.contradictions import contradictions
+from etace.fit.dynamics.results import Trial
+from etace.fit.dynamics.trial import tried
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
 from etace.fit.gather import check_species, gathered, suspicious
@@ -56,6 +58,7 @@ class Outcome:
     coverage: of the spread of the committee, if there is one, on the test, validation or training set
     scale: by which that spread was scaled to the validation errors; None: it was not
     grades: of extrapolation, of the atoms of each set, if they were asked for
+    trial: in molecular dynamics, if it was asked for
     warnings: what a user should know of the data and the fit
     choice: how the size of the default spec was chosen, if it was
     """
@@ -70,6 +73,7 @@ class Outcome:
     coverage: tuple[Coverage, ...] = ()
     scale: float | None = None
     grades: Mapping[str, Grades] = field(default_factory=dict)
+    trial: Trial | None = None
     warnings: tuple[str, ...] = ()
     choice: Choice | None = None
 
@@ -167,10 +171,12 @@ def run(
         progress.note(f"warning: {line}")
     for line in remarks(curves):
         progress.note(line)
+    trial = tried(model, train, settings.seed, progress) if settings.md else None
     return Outcome(
         model, solved, parts, curves,
         compared["train"], compared.get("validation", []), compared.get("test", []),
-        covered, scale, grades, (*told, *alone, *doubts, *blind), choice,
+        covered, scale, grades, trial,
+        (*told, *alone, *doubts, *(trial.warnings if trial else ()), *blind), choice,
     )  # fmt: skip
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etace.fit.checkpoint import Checkpoint
+from etace.fit.dynamics.frames import as_text
 from etace.fit.job import Outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
 from etace.io.ours import is_ours, write_sealed
 from etace.report.card import card
 from etace.report.contents import Report
+from etace.report.dynamics import as_json as md_as_json
 from etace.report.errors import as_json
 from etace.report.size import size_record
 
@@ -44,6 +46,12 @@ def write_outcome(
     edited = repeat.is_file() and not is_ours(repeat) and not force
     if not edited:
         write_sealed(repeat, to_toml(settings, {}))
+    frames = beside(settings.output, ".md.xyz")
+    if outcome.trial and outcome.trial.frames:
+        write_sealed(frames, as_text(outcome.trial.frames))
+        yield str(frames)
+    elif is_ours(frames):
+        frames.unlink()  # of an earlier fit, and not of this model
     if report:
         progress.begin("report")
         path = beside(settings.output, ".html")
@@ -92,6 +100,8 @@ def card_of(
         }
     if outcome.choice is not None:
         found["size"] = size_record(outcome.choice)
+    if outcome.trial:
+        found["md"] = md_as_json(outcome.trial)
     if outcome.valid:
         found["errors"] += as_json({"validation": outcome.valid})
     return found
@@ -116,6 +126,7 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             dimers=outcome.dimers,
             calibration=outcome.coverage,
             grades=outcome.grades,
+            trial=outcome.trial,
             seconds=dict(progress.seconds),
             notes=solved.notes,
             settings_text=to_toml(settings, {}),

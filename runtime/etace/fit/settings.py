@@ -39,6 +39,7 @@ class Settings:
         calibrated; only its settings files ask for it
     committee: members drawn from the posterior; calibrate: scale their spread to the validation errors
     extrapolation: grades of how far atoms are from the training data (`etace.extrapolation`)
+    md: try the model in molecular dynamics (`fit.dynamics`)
     seed: of all that is drawn: starts of frozen random radials, committee
     output: the model file
 
@@ -67,6 +68,7 @@ class Settings:
     committee: int = 0
     calibrate: bool = False
     extrapolation: bool = True
+    md: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

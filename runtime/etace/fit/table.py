@@ -95,6 +95,7 @@ SETTINGS: Mapping[str, Rule] = {
     "committee": Whole(0, MEMBERS),
     "calibrate": Flag(),
     "extrapolation": Flag(),
+    "md": Flag(),
     "seed": SEED,
 }
 

@@ -17,6 +17,7 @@ from etace.data.frames import without_password
 from etace.fit.tables import UNITS, Comparison
 from etace.io.jsontext import finite
 from etace.potential import Linear
+from etace.report.dynamics import sentence as md_sentence
 from etace.report.errors import as_json, figure
 from etace.words import count
 
@@ -180,6 +181,7 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("parameters", _counts(parameters) if isinstance(parameters, Mapping) else parameters),
         ("committee", _committee_text(card.get("committee"))),
         ("extrapolation grades", _grades_text(card.get("extrapolation_grades"))),
+        ("test MD", md_sentence(card.get("md"))),
     ]
     sets = found if isinstance(found, Mapping) else {}
     for name in sorted(sets, key=lambda n: (n != "train", n != "test", n)):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from etace.fit.calibration import Coverage
+from etace.fit.dynamics.results import Trial
 from etace.fit.size.choose import Choice
 from etace.fit.tables import Comparison
 from etace.report.dimers import Dimer
@@ -25,6 +26,7 @@ class Report:
     gamma, c: [P], of the prior and the linear parameters; prior_scale: standard deviation of gamma c
     dimers: as of `dimers.dimers`
     calibration: how the spread of a committee covers the errors; grades: of extrapolation, by set
+    trial: of the model in molecular dynamics
     seconds: by step, in the order of the work; notes: figures of the fit, by name
     settings_text, spec_text: as they are, all defaults spelled out
     warnings: one sentence each, for the top of the page
@@ -44,6 +46,7 @@ class Report:
     dimers: Sequence[Dimer] = ()
     calibration: Sequence[Coverage] = ()
     grades: Mapping[str, Grades] = field(default_factory=dict)
+    trial: Trial | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, float] = field(default_factory=dict)
     settings_text: str | None = None

@@ -18,6 +18,7 @@ from etace.fit.tables import TOTAL, Comparison
 from etace.report import style
 from etace.report.contents import Report
 from etace.report.curves import dimer_figure
+from etace.report.dynamics import traces
 from etace.report.grades import Grades, with_total
 from etace.report.size import size_figure
 from etace.words import count
@@ -73,6 +74,8 @@ def drawn(report: Report) -> list[Drawn]:
             add("spectrum", "Coefficients", spectrum(report))
         if report.grades:
             add("grades", "Extrapolation", grades(report.grades))
+        if report.trial and report.trial.levels:
+            add("md", "Test MD", traces(report.trial))
         if report.calibration:
             add("calibration", "Calibration", calibration(report.calibration))
         if report.seconds:

@@ -11,12 +11,14 @@ from html import escape
 from typing import Any
 
 from etace.fit.calibration import ONE, TWO, Coverage
+from etace.fit.dynamics.results import Trial
 from etace.fit.factors import KINDS
 from etace.fit.tables import TOTAL, Comparison, table
 from etace.report.card import elements
 from etace.report.card import lines as card_lines
 from etace.report.contents import Report
 from etace.report.dimers import holes, remarks
+from etace.report.dynamics import rows as md_rows
 from etace.report.errors import MANY, TITLES, Row, figure, rows
 from etace.report.figures import Drawn, drawn
 from etace.report.grades import Grades, with_total
@@ -33,6 +35,7 @@ def page(report: Report, *, figures: bool = True) -> str:
     below = {
         "grades": _grades(report.grades),
         "calibration": _coverage(report.calibration),
+        "md": _md(report.trial),
         "dimers": _remarks(remarks(report.dimers)),
         "size": size_table(report.choice) if report.choice is not None else "",
     }
@@ -198,6 +201,26 @@ def _grades(sets: Mapping[str, Grades]) -> str:
         f"{top}</tr><tr>{'<th>atoms</th><th>above 1</th><th>largest</th>' * len(every)}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _md(trial: Trial | None) -> str:
+    """What came out, and a line for each run at each temperature."""
+    if trial is None:
+        return ""
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in md_rows(trial)
+    )
+    titles = ("T, K", "start", "config type", "atoms", "its own T, K", "ps", "broke")
+    top = "".join(f"<th>{title}</th>" for title in titles)
+    table = (
+        f'<div class="wide below"><table class="errors"><thead><tr>{top}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
+    )
+    said = [trial.sentence, *trial.remarks]
+    if trial.own:
+        said.append(f"temperature of the data: {trial.own.temperature:.0f} K, {trial.own.how}")
+    return (table if lines else "") + _remarks(said)
 
 
 def _coverage(found: Sequence[Coverage]) -> str:
