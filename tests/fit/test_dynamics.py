@@ -103,12 +103,19 @@ def test_a_run_that_cannot_go_on_leaves_the_others_alone(model, data):
     assert not walkers.ids
 
 
-def test_no_time_is_said_and_nothing_is_claimed(model, data):
+def test_no_time_is_said_and_nothing_is_claimed(model, data, monkeypatch):
     found = trial(model, data, seconds=0.0, picoseconds=1.0)
-    assert not found.levels and "too short" in found.sentence and found.held is None
+    assert not found.levels and "too short for an MD" in found.sentence and found.held is None
+    monkeypatch.setattr("etace.fit.dynamics.trial.ENOUGH", 0.02)
+    monkeypatch.setattr("etace.fit.dynamics.trial.FEW", 0.01)
     found = trial(model, data, seconds=1.2, picoseconds=500.0)
     assert "cut short to stay within 1.2 s" in found.sentence
     assert all(level.ps < 500 for level in found.levels)
+
+
+def test_without_the_native_kernel_there_is_none(model, data):
+    model.backend = "jax"
+    assert "needs the native kernel" in trial(model, data).sentence
 
 
 def test_an_interrupt_ends_the_md_and_keeps_what_there_is(model, data):

@@ -17,6 +17,7 @@ from etace.fit.dynamics.results import Level, Run, Trial, breaking
 from etace.fit.dynamics.starts import Start, starts
 from etace.fit.dynamics.walkers import Walkers
 from etace.fit.progress import Progress
+from etace.native.evaluator import NativeEvaluator
 from etace.words import count
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ LEAST = 100.0  # K: what breaks at the data's temperature is tried colder down t
 HOTTEST = 6000.0  # K
 LOOK = 20.0  # fs between two looks at a trajectory
 KEPT = 40  # looks that are remembered
-FEW = 0.02  # ps: less says nothing
+ENOUGH = 1.0  # ps, before time goes to a hotter temperature
+FEW = 0.5  # ps: less says nothing, unless no more was wanted
 
 
 def trial(
@@ -45,9 +47,11 @@ def trial(
     seconds: at most, of all; picoseconds: of each run at each temperature, `PICOSECONDS` if None
     tell: takes a line at each temperature
 
-    Ctrl-C ends it early, and what there is counts. The same seed and data give the same, but for what
-    `seconds` cut short.
+    Without the native kernel there is none: it would take too long. Ctrl-C ends it early, and what there is
+    counts. The same seed and data give the same, but for what `seconds` cut short.
     """
+    if not isinstance(model.evaluator, NativeEvaluator):
+        return Trial(short=f"no MD: it needs the native kernel ({model.backend_in_use})")
     wanted = PICOSECONDS if picoseconds is None else picoseconds
     end = time.monotonic() + seconds
     levels: list[Level] = []
@@ -62,10 +66,10 @@ def trial(
         ladder = temperatures(own.temperature, any(w.topology.pairs for w in course.watches))
         remarks = _remarks(chosen, course.watches)
         while ladder:
-            share = (end - time.monotonic()) / len(ladder)
-            level, broken = course.level(ladder.pop(0), wanted, time.monotonic() + share)
-            if not level.broken and level.ps < FEW:
-                short = f"{seconds:.3g} s were too short for more"
+            share = time.monotonic() + (end - time.monotonic()) / len(ladder)
+            level, broken = course.level(ladder.pop(0), wanted, share, end)
+            if not level.broken and level.ps < min(FEW, wanted / 2):
+                short = f"{seconds:.3g} s were too short for {'more' if levels else 'an MD'}"
                 break
             levels.append(level)
             frames += broken
@@ -82,10 +86,17 @@ def trial(
     return Trial(own, tuple(levels), wanted, step, short, tuple(frames), tuple(remarks))
 
 
-def tried(model: Model, structures: Sequence[Any], seed: int, progress: Progress) -> Trial:
-    """As a step of a fit, which says what comes out."""
+def tried(
+    model: Model,
+    structures: Sequence[Any],
+    seed: int,
+    progress: Progress,
+    seconds: float = SECONDS,
+) -> Trial:
+    """As a step of a fit, which says what comes out. Arguments: `trial`"""
     progress.begin("test MD")
-    found = trial(model, structures, seed, tell=lambda line: progress.note(f"test MD: {line}"))
+    told = lambda line: progress.note(f"test MD: {line}")  # noqa: E731
+    found = trial(model, structures, seed, seconds, tell=told)
     for line in found.remarks:
         progress.note(f"test MD: {line}")
     for line in found.warnings:
@@ -140,8 +151,11 @@ class _Course:
         self.walkers = Walkers(model, [s.atoms for s in chosen], step, seed)
         self.looks: list[deque[tuple[float, np.ndarray]]] = [deque(maxlen=KEPT) for _ in chosen]
 
-    def level(self, T: float, wanted: float, end: float) -> tuple[Level, list[Any]]:
-        """All runs at one temperature until `wanted` ps or the time `end`; and frames of those that broke."""
+    def level(self, T: float, wanted: float, share: float, end: float) -> tuple[Level, list[Any]]:
+        """All runs at one temperature; and frames of those that broke.
+
+        They end after `wanted` ps, or at the time `share` if they have gone far enough, or at `end`.
+        """
         walkers = self.walkers
         walkers.thermalise(T)
         begun = dict(zip(walkers.ids, walkers.energy + walkers.kinetic(), strict=True))
@@ -155,7 +169,9 @@ class _Course:
         steps = max(round(LOOK / self.step), 1)
         ps, total = 0.0, round(1000 * wanted / self.step)
         done = 0
-        while done < total and walkers.ids and time.monotonic() < end:
+        while done < total and walkers.ids:
+            if (now := time.monotonic()) >= end or (now >= share and ps >= ENOUGH):
+                break
             here = min(steps, total - done)
             walkers.advance(T, here)
             done += here
