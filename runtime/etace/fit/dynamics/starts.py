@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from etace.model import Model
 
 RUNS = 6
-ATOMS = 300  # of all runs together, if there are two
+ATOMS = 200  # of all runs together, if there are two
 ONE = 1000  # atoms of a frame that runs alone
 SMALL = 200  # atoms: larger frames only where there are no others
 LEAST = 12  # atoms of a periodic cell: smaller ones are repeated
