@@ -359,6 +359,7 @@ def test_a_page_has_a_table_and_a_figure_of_it(model, data):
     text = page(Report("a model", trial=found))
     section = text.split('<section id="md">')[1].split("</section>")[0]
     assert section.count("<tr>") == 1 + sum(len(level.runs) for level in found.levels)
+    assert "highest that held in MD" in text
     assert "<svg" in section and "temperature of the data" in section
     assert escape(found.sentence) in section and found.levels[0].runs[0].start in section
     assert sentence(as_json(found)) == found.sentence and sentence({"text": 3}) is None

@@ -96,7 +96,7 @@ class FitReport:
         write_sealed(Path(path), self.html())
 
     def __str__(self) -> str:
-        """The table of errors, and the warnings."""
+        """The table of errors, what came out of the test MD, and the warnings."""
         head = ("set", "config type", "kind", "count", "RMSE", "MAE", "largest")
         rows = [
             (r["set"], r["group"], r["kind"], str(r["count"]),
@@ -108,7 +108,9 @@ class FitReport:
             "  ".join(x.ljust(w) for x, w in zip(row, widths, strict=True)).rstrip()
             for row in (head, *rows)
         ]
-        return "\n".join([*lines, *(f"warning: {w}" for w in self.warnings)])
+        trial = self.outcome.trial
+        md = [f"test MD: {trial.sentence}"] if trial else []
+        return "\n".join([*lines, *md, *(f"warning: {w}" for w in self.warnings)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,6 +109,9 @@ def _tiles(report: Report) -> str:
         for e in table(compared, apart=False):
             unit = TITLES[e.kind].split(", ")[1]
             tiles.append((figure(e.rmse, e.count), unit, f"RMSE {e.kind}, {name}"))
+    if report.trial and report.trial.levels:
+        held = report.trial.held
+        tiles.append((f"{held.temperature:.0f}" if held else "0", "K", "highest that held in MD"))
     functions = (report.card or {}).get("functions")
     parameters = (report.card or {}).get("parameters")
     if isinstance(parameters, Mapping):
