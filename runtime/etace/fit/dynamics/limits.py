@@ -59,7 +59,8 @@ class Known:
         n = len(model.species)
         index = {s: k for k, s in enumerate(model.species)}
         closest = np.full((APART + 1, n, n), np.inf)
-        for (a, b), r in (model.domain.pairs if model.domain else None or {}).items():
+        seen = None if model.domain is None else model.domain.pairs
+        for (a, b), r in (seen or {}).items():
             closest[OTHER, [index[a], index[b]], [index[b], index[a]]] = r
         bonds: dict[str, Counter[tuple[tuple[int, int], ...]]] = {}
         for s in _some(structures):

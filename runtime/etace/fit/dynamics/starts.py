@@ -22,6 +22,7 @@ SMALL = 200  # atoms: larger frames only where there are no others
 LEAST = 12  # atoms of a periodic cell: smaller ones are repeated
 ASKED = 8  # frames of a config type whose temperature is asked
 MOST = 48  # of all
+ASKED_ATOMS = 20_000  # of all, from the second on
 DEFAULT = 300.0  # K
 COLD, HOT = 30.0, 10_000.0  # K: frames outside are of no trajectory at equilibrium
 
@@ -93,7 +94,9 @@ def _asked(structures: Sequence[Any]) -> list[Any]:
         places = places[1:-1] if len(places) > 2 else places  # not the oddest
         middle = sorted(places, key=lambda k: (abs(k - (len(own) - 1) / 2), k))
         lists.append([own[order[k]] for k in middle])
-    return _in_turn(lists)[:MOST]
+    out = _in_turn(lists)[:MOST]
+    atoms = np.cumsum([len(s.atoms) for s in out])
+    return out[: max(1, int((atoms <= ASKED_ATOMS).sum()))]
 
 
 def _in_turn(lists: Sequence[Sequence[Any]]) -> list[Any]:

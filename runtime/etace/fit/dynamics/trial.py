@@ -78,7 +78,8 @@ def trial(
                 short = f"cut short to stay within {seconds:.3g} s"
             if level.broken:
                 ladder = _colder(levels)
-                course = _Course(model, chosen, known, step, seed)
+                if ladder:
+                    course = _Course(model, chosen, known, step, seed)
     except KeyboardInterrupt:
         short = "stopped by hand"
     graded(model, frames)

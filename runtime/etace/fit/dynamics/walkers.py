@@ -66,6 +66,7 @@ class Walkers:
         self.v = np.sqrt(units.kB * temperature / self.mass) * self._noise()
         self.heat[:] = 0.0
 
+    @np.errstate(over="ignore", invalid="ignore")  # of what is about to be dropped
     def advance(self, temperature: float, steps: int) -> None:
         """So many steps; what cannot go on is dropped, and `fallen` says why."""
         keep = np.exp(-FRICTION * self.dt)
@@ -114,13 +115,14 @@ class Walkers:
         """List neighbours anew; those of which that cannot be done are dropped."""
         if not self.ids:
             return
-        p = self.model
         frames = [self.frames[k].copy() for k in self.ids]
         for frame, x in zip(frames, self.positions(), strict=True):
             frame.positions = x
-        evaluator: Any = p.evaluator
+        evaluator: Any = self.model.evaluator
         try:
-            self._near = evaluator.prepare([p.paired(f, skin=SKIN) for f in frames], batch=True)
+            self._near = evaluator.prepare(
+                [self.model.paired(f, skin=SKIN) for f in frames], batch=True
+            )
         except StructureError:
             wrong = {k: why for k, f in zip(self.ids, frames, strict=True) if (why := self._why(f))}
             if not wrong:
