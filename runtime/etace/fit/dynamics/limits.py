@@ -22,7 +22,7 @@ from etace.fit.dynamics.topology import APART, OTHER, Topology, searched, topolo
 from etace.neighbours import neighbour_list
 
 CLOSER = 0.7  # of the shortest distance in the data, and of what any bond has
-CONTACT = 0.6  # of the sum of van der Waals radii, at most, between atoms that are not bonded
+CONTACT = 0.55  # of the sum of van der Waals radii, at most, between atoms that are not bonded
 APPEARS = 1.5  # of the sum of covalent radii: no bond is longer
 CHANCE = 1e-9  # of so much kinetic energy in equilibrium; twice that is broken
 BELOW = 0.1  # eV/atom below what cooling could reach from the data
