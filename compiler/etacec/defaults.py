@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from etace.data.isolated import isolated
 from etace.errors import RequestError
-from etace.loading import from_compilation
 
+from etacec.coupling import Pattern, multiplicity
 from etacec.model.elements import nearest_neighbour
-from etacec.pipeline import compile_text
+from etacec.model.files import Files
+from etacec.model.resolve import resolve
+from etacec.syntax.parse import parse
 
 REACH = 2.35  # cutoff in longest bonds
 SHORTEST = 4.5  # Å, of a cutoff
 LARGEST_L = 20  # of the harmonics
 
-# total degrees of the products of orders 1, 2, 3, 4, in steps that grow the number of functions by about half
-LADDER = (
-    (4, 3, 3, 4), (6, 5, 4, 4), (8, 6, 5, 4), (10, 7, 6, 5), (12, 8, 6, 5), (12, 9, 7, 6),
-    (14, 10, 8, 7), (16, 11, 9, 8), (16, 12, 10, 8), (18, 14, 12, 10), (20, 16, 13, 12),
-    (22, 18, 15, 13), (25, 21, 17, 15), (28, 24, 20, 17), (30, 26, 22, 19),
-)  # fmt: skip
+PART = (1.0, 0.7, 0.7, 0.3)  # of all functions that those of one order may be, 1 to 4
+FURTHER = 4  # by which the degree of order 1 is beyond that of order 2
 
 
 @dataclass(frozen=True)
@@ -108,24 +107,58 @@ def size_of(name: str) -> Size:
     return SIZES[name]
 
 
-def largest(elements: Sequence[str], size: Size, l_weight: float, columns: int) -> Shape:
-    """The highest rung of the ladder within a size and a number of columns, the smallest at least."""
-    most = min(size.functions, min(size.columns, columns) // len(elements))
-    best = Shape(LADDER[0][: size.order], l_weight)
-    for rung in LADDER:
-        own = Shape(rung[: size.order], l_weight)
-        if functions(tuple(elements), own) > most:
+def top(elements: Sequence[str], functions: int, order: int, l_weight: float) -> Shape:
+    """A shape that holds many: no order has more than `PART` of so many functions of one species."""
+    names, degrees = tuple(elements), [1]
+    for k in range(1, order):
+        degree = k + 1
+        while by_order(names, Shape((degree + 1, *range(2, k + 1), degree + 1), l_weight))[
+            k + 1
+        ] <= (PART[k] * functions):
+            degree += 1
+        degrees.append(degree)
+    degrees[0] = degrees[1] + FURTHER if order > 1 else max(functions // len(names), 1)
+    return Shape(tuple(degrees), l_weight)
+
+
+def grown(elements: Sequence[str], shape: Shape, size: Size, columns: int) -> Shape:
+    """The largest in the proportions of a shape, with one order more if there is one, within a size and a number
+    of columns; the shape itself at least."""
+    most, names = min(size.functions, min(size.columns, columns) // len(elements)), tuple(elements)
+    best, factor = shape, 1.0
+    while factor < 20:
+        own = _scaled(shape, factor, size.order)
+        if sum(by_order(names, own)) > most:
             break
-        best = own
+        best, factor = own, factor * 1.04
     return best
 
 
-@lru_cache(maxsize=256)
-def functions(elements: tuple[str, ...], shape: Shape) -> int:
-    """Functions of one centre species, with those of the pair term."""
+def _scaled(shape: Shape, factor: float, order: int) -> Shape:
+    degrees = [round(factor * d) for d in shape.degrees]
+    if len(degrees) < order:
+        degrees.append(max(len(degrees) + 1, round((0.6, 0.8)[len(degrees) > 2] * degrees[-1])))
+    if len(degrees) > 1:
+        degrees[0] = max(degrees[0], degrees[1] + FURTHER)
+    return Shape(tuple(degrees), shape.l_weight, shape.reach)
+
+
+@lru_cache(maxsize=1024)
+def by_order(elements: tuple[str, ...], shape: Shape) -> tuple[int, ...]:
+    """Functions of one centre species: of the pair term, then of the products of order 1, 2 ..."""
     text = spec(elements, dict.fromkeys(elements, 0.0), shape)
-    model = from_compilation(compile_text(text, "default.etace"))
-    return model.length_basis // len(elements)
+    found, _ = resolve(parse(text, "default.etace"), Files(), {})
+    (basis,), (pair, *_) = found.bases, found.radials
+    out = [len(pair.channels)] + [0] * shape.order
+    for block in basis.blocks:
+        groups = sorted((basis.factors[f][1], len(list(same))) for f, same in groupby(block))
+        out[len(block)] += multiplicity(Pattern(tuple(groups)))
+    return tuple(out)
+
+
+def functions(elements: Sequence[str], shape: Shape) -> int:
+    """Functions of one centre species, with those of the pair term."""
+    return sum(by_order(tuple(elements), shape))
 
 
 def one_body(

@@ -40,7 +40,7 @@ from etace.words import count
 L_WEIGHTS = (1.5, 1.0, 0.75)
 LONGER = 1.2  # a cutoff that is tried, times the default one
 GAIN = 0.05  # by which the logarithm of errors must fall for it
-SCOUT = 150  # functions of each species of the models that answer the first questions
+SCOUT = 100  # functions of each species of the models that answer the first questions, for each neighbour species
 ATOMS = 20_000  # that are looked at; of more, a part of every config type is drawn
 FEWEST = 8  # structures to divide into folds
 GROWING = 0.05  # power of the columns by which errors still must fall for a larger size
@@ -135,10 +135,11 @@ def choose(
     if len(some) < len(structures):
         search.say(f"size: looked at {len(some)} of {len(structures)} structures")
     if sum(f != ALWAYS for f in places) < FEWEST or len({f for f in places if f >= 0}) < 2:
-        shape = defaults.largest(elements, replace(size, functions=60), 1.0, max(rows // 4, 1))
+        few = max(rows // (4 * len(elements)), 1)
+        shape = defaults.top(elements, min(few, 60), min(size.order, 3), 1.0)
         search.say(
             f"size: {count(len(some), 'structure')} are too few to compare sizes; {shape}, with "
-            f"{defaults.functions(tuple(elements), shape) * len(elements)} columns for {rows} rows"
+            f"{defaults.functions(elements, shape) * len(elements)} columns for {rows} rows"
         )
         return Choice(shape, None, search.weights.groups, (), tuple(search.told), len(some))
     l_weight, reach, start = _scouted(search, size)
@@ -154,10 +155,11 @@ def _scouted(search: _Search, size: Any) -> tuple[float, float, Step]:
     """(l weight, reach, step) of small models, compared at one number of columns."""
     from etacec import defaults
 
-    small = replace(size, functions=min(size.functions, SCOUT))
+    species = len(search.elements)
+    most = min(size.functions, SCOUT * (1 + species) // 2, search.rows // (2 * species))
 
     def walked(l_weight: float, reach: float) -> list[Step]:
-        top = defaults.largest(search.elements, small, l_weight, search.rows)
+        top = defaults.top(search.elements, most, min(size.order, 3), l_weight)
         own = _pass(search, replace(top, reach=reach), f"l weight {l_weight:g}")
         path = grow(own[0], own[1], top.degrees, patience=math.inf)
         search.stages.append(Stage("scout", l_weight, reach, tuple(path)))
@@ -186,13 +188,17 @@ def _sized(
     names = list(defaults.SIZES)
     path: list[Step] = []
     for name in names[: names.index(bound) + 1]:
-        top = replace(
-            defaults.largest(search.elements, defaults.SIZES[name], l_weight, search.rows),
-            reach=reach,
-        )
-        most = defaults.functions(tuple(search.elements), top) * len(search.elements)
-        if most <= start.columns and path:
-            continue
+        size, species = defaults.SIZES[name], len(search.elements)
+        most = species * min(size.functions, min(size.columns, search.rows) // species)
+        if path:
+            shape = defaults.Shape(start.degrees, l_weight, reach)
+            top = defaults.grown(search.elements, shape, size, search.rows)
+            most = species * defaults.functions(search.elements, top)
+            if most <= start.columns:
+                continue
+        else:
+            wide = defaults.top(search.elements, most // species, size.order, l_weight)
+            top = replace(wide, reach=reach)
         began = time.monotonic()
         columns, validation, sums, g = _pass(search, top, f"size {name}")
         own = grow(
@@ -208,7 +214,7 @@ def _sized(
                 search.weights, line = better
                 search.say(line)
                 validation = Validation(sums, search.weights, g, search.cores)
-                own = grow(columns, validation, top.degrees, stop=search.late)
+                own = grow(columns, validation, top.degrees, most=most, stop=search.late)
         path = [s for s in path if s.columns < own[0].columns] + own
         search.stages.append(Stage(name, l_weight, reach, tuple(own)))
         start = smallest(path)

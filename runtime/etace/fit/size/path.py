@@ -44,12 +44,13 @@ def grow(
     validation: Validation,
     top: Sequence[int],
     start: Step | None = None,
+    most: float = math.inf,
     patience: float = PATIENCE,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Step]:
     """Steps from the smallest model, or from `start`, towards the degrees `top`; each is larger than the last.
 
-    patience: steps that better nothing before the end; stop: asked before each step
+    most: columns; patience: steps that better nothing before the end; stop: asked before each step
     """
     first = start.degrees if start else _first(top)
     own = columns.of(first)
@@ -59,6 +60,7 @@ def grow(
     while idle < patience and not stop():
         now, ridge = path[-1], path[-1].errors.ridge
         larger = {d: columns.of(d) for d in _larger(columns, now, top)}
+        larger = {d: c for d, c in larger.items() if len(c) <= most}
         if not larger:
             break
         # which step pays is asked of few folds; what it gives, of all
