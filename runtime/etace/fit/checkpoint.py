@@ -26,7 +26,8 @@ from etace.io import schema
 from etace.io.cache import seal
 from etace.io.model_file import digest, read_model, write_model
 
-EVERY = 20.0  # seconds between two
+EVERY = 20.0  # seconds between two, at least
+SHARE = 20.0  # and so many times as long as one takes to write
 GROUP = schema.text("a config type", longest=schema.LONG)
 ABOUT = schema.record(
     {
@@ -51,7 +52,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, belongs: str):
         self.path, self.belongs, self.unused = path, belongs, ""
-        self.last = time.monotonic()
+        self.last, self.pause = time.monotonic(), EVERY
         self.found: tuple[int, dict[Key, Factor]] = (0, {})
 
     def load(self) -> tuple[int, dict[Key, Factor]]:
@@ -81,7 +82,7 @@ class Checkpoint:
             raise ModelFileError("it was written by somebody else, or with another cache of etace")
         keys = [Key(*k) for k in about["keys"]]
         factors = {
-            k: Factor(n, tensors[str(i)])
+            k: Factor(n, np.asfortranarray(tensors[str(i)]))
             for i, (k, n) in enumerate(zip(keys, about["rows"], strict=True))
         }
         return about["done"], factors
@@ -89,16 +90,17 @@ class Checkpoint:
     def keep(self, done: int, factors: dict[Key, Factor]) -> None:
         """Remember; write if the last time is long ago."""
         self.found = (done, dict(factors))
-        if time.monotonic() - self.last > EVERY:
-            self.last = time.monotonic()
+        if time.monotonic() - self.last > self.pause:
             with suppress(ModelFileError):  # a full disk: the fit can go on without
                 self.write()
 
     def write(self) -> None:
-        """Nothing where no factors are done, or no seal can be made."""
+        """Nothing where no factors are done, or no seal can be made, or what was found is being overwritten: then
+        what was written before stays."""
         done, factors = self.found
-        if not done:
+        if not done or any(f.spent for f in factors.values()):
             return
+        begun = time.monotonic()
         keys = sorted(factors)
         about: dict[str, Any] = {
             "fit": self.belongs,
@@ -110,6 +112,7 @@ class Checkpoint:
         if sealed := seal(digest(tensors, about)):
             write_model(self.path, tensors, {**about, "seal": sealed})
         self.last = time.monotonic()
+        self.pause = max(EVERY, SHARE * (self.last - begun))
 
     def remove(self) -> None:
         with suppress(OSError):

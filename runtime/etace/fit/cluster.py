@@ -84,6 +84,6 @@ def _reduce(parcel: _Parcel, targets: list[Target], task: Task, shape: Plan) -> 
 
 
 def _merge(a: dict[Key, Factor], b: dict[Key, Factor]) -> dict[Key, Factor]:
-    total = dict(a)
-    merge_into(total, b)
+    total = {key: own.copy() for key, own in a.items()}
+    merge_into(total, {key: own.copy() for key, own in b.items()})
     return total

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg.lapack import dgeqrf
 
-BLOCK = 64  # columns that LAPACK works on at a time
+from etace.fit.triangle import absorb, absorb_triangle, is_upper, triangulate
+
 KINDS = ("energy", "forces", "virial")
+LARGE = 2000  # columns, of which rows are kept where their triangle will be
 
 
 @dataclass(frozen=True, order=True)
@@ -29,13 +31,30 @@ class Key:
     fold: int = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Factor:
-    """rows: how many stand behind it; R: [k, P + 1], k <= rows: the rows themselves where they are few,
-    else triangular."""
+    """rows: how many stand behind it; R: [k, P + 1], k <= rows: the rows themselves where there are not more
+    than columns, else triangular"""
 
     rows: int
     R: np.ndarray
+
+    @property
+    def triangular(self) -> bool:
+        return self.rows > len(self.R) == self.R.shape[1]
+
+    def copy(self) -> Factor:
+        return Factor(self.rows, self.R.copy(order="F"))
+
+    def take(self) -> np.ndarray:
+        """R, which is then the caller's to overwrite: this factor is `spent`."""
+        R, self.R = self.R, np.empty((0, self.R.shape[1]))
+        usable = R.flags.writeable and (len(R) == 1 or R.strides[0] == R.itemsize)
+        return R if usable else R.copy(order="F")
+
+    @property
+    def spent(self) -> bool:
+        return self.rows > 0 == len(self.R)
 
 
 Factors = Mapping[Key, Factor]
@@ -43,32 +62,46 @@ Factors = Mapping[Key, Factor]
 
 def factor(blocks: list[np.ndarray]) -> Factor:
     """The factor of rows [.., P + 1] given in pieces, which are taken out of the list."""
-    rows = sum(map(len, blocks))
-    return Factor(rows, reduced(blocks))
-
-
-def reduced(blocks: list[np.ndarray]) -> np.ndarray:
-    """R of rows in pieces, or the rows themselves where there are not more than columns."""
     rows, columns = sum(map(len, blocks)), blocks[0].shape[1]
-    stacked = np.empty((rows, columns), order="F" if rows > columns else "C")
+    stacked = np.empty((rows, columns), order="F")
     start = 0
     while blocks:
         own = blocks.pop(0)
         stacked[start : start + len(own)] = own
         start += len(own)
-    return stacked if rows <= columns else triangle(stacked)
-
-
-def triangle(rows: np.ndarray) -> np.ndarray:
-    """R of QR. rows: [m, n], m >= n, overwritten where they are in Fortran's order; result: [n, n]"""
-    columns = rows.shape[1]
-    found, *_ = dgeqrf(rows, lwork=BLOCK * columns, overwrite_a=True)
-    return np.ascontiguousarray(np.triu(found[:columns]))
+    if rows > columns:
+        triangulate(stacked)
+        stacked = stacked[:columns].copy(order="F")
+    return Factor(rows, stacked)
 
 
 def merged(a: Factor, b: Factor) -> Factor:
-    """Of the rows of both."""
-    return Factor(a.rows + b.rows, reduced([a.R, b.R]))
+    """Of the rows of both, which are spent."""
+    rows, columns = a.rows + b.rows, a.R.shape[1]
+    if b.triangular and not a.triangular:
+        a, b = b, a
+    if a.triangular:
+        R, more = a.take(), b.R if b.triangular else b.take()
+        absorb_triangle(R, more) if b.triangular else absorb(R, more)
+        b.take()
+    else:
+        R, more = _appended(a.take(), b.take())
+        if rows > columns:
+            triangulate(R)
+            absorb(R, more)
+    return Factor(rows, R)
+
+
+def _appended(R: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows of both, as many as there are columns at most; those that are left). What is large has room from
+    the start for all the rows to come."""
+    columns, have, want = R.shape[1], len(R), min(len(R) + len(more), R.shape[1])
+    room = R.base
+    if room is None or room.shape != (columns, columns) or not room.flags.f_contiguous:
+        room = np.empty((columns if columns > LARGE else want, columns), order="F")
+        room[:have] = R
+    room[have:want] = more[: want - have]
+    return room[:want], more[want - have :]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +122,20 @@ class System:
 
     def scaled(self, scale: np.ndarray) -> System:
         """In the unknowns scale * c. scale: [P], > 0"""
-        return System(self.R / scale, self.z, self.rest, self.rows)
+        return _Scaled(self, scale)
+
+    def beside(self, out: np.ndarray | None = None) -> np.ndarray:
+        """[P, P + 1] of [R z], with R triangular; a copy, in Fortran's order. out: the array to use for it"""
+        k, P = self.R.shape
+        out = np.empty((P, P + 1), order="F") if out is None else out
+        if is_upper(self.R):
+            out[:, :P], out[:, P] = self.R, self.z
+        else:
+            rows = np.zeros((max(k, P + 1), P + 1), order="F")
+            rows[:k, :P], rows[:k, P] = self.R, self.z
+            triangulate(rows)
+            out[:] = rows[:P]
+        return out
 
     def loss(self, c: np.ndarray) -> float:
         """|A c - y|^2"""
@@ -97,24 +143,54 @@ class System:
         return float(d @ d) + self.rest
 
 
+class _Scaled(System):
+    """Its R is made when it is asked for: blr never needs it beside its own copy."""
+
+    _of: tuple[System, np.ndarray]
+
+    def __init__(self, whole: System, scale: np.ndarray):
+        for name in ("z", "rest", "rows"):
+            object.__setattr__(self, name, getattr(whole, name))
+        object.__setattr__(self, "_of", (whole, scale))
+
+    @cached_property
+    def R(self) -> np.ndarray:
+        whole, scale = self._of
+        return np.asarray(whole.R / scale)
+
+    def beside(self, out: np.ndarray | None = None) -> np.ndarray:
+        whole, scale = self._of
+        out = whole.beside(out)
+        out[:, :-1] /= scale
+        return out
+
+
 def system(factors: Factors, weight: Callable[[Key], float]) -> System:
-    """Rows of every factor times its weight, as one system. Keys in sorted order: same bits."""
-    parts, rows, columns = [], 0, 0
-    for key in sorted(factors):
-        columns = factors[key].R.shape[1]
-        w = weight(key)
-        if w > 0:
-            parts.append(w * factors[key].R)
-            rows += factors[key].rows
-    stacked = np.concatenate(parts) if parts else np.zeros((0, columns))
-    return System(*_split(stacked), rows)
+    """Rows of every factor times its weight, as one system. Keys in sorted order: same bits. A factor that is
+    alone, with weight 1, is not copied."""
+    used = [(weight(key), factors[key]) for key in sorted(factors)]
+    parts = [(w, f) for w, f in used if w > 0]
+    rows = sum(f.rows for _, f in parts)
+    if len(parts) == 1 and parts[0][0] == 1 and parts[0][1].triangular:
+        return _parted(parts[0][1].R, rows)
+    columns = used[0][1].R.shape[1] if used else 0
+    R = np.zeros((columns, columns), order="F")
+    tall = [(w, f.R) for w, f in parts if f.triangular]
+    few = [w * f.R for w, f in parts if not f.triangular]
+    if tall:
+        np.multiply(tall[0][1], tall[0][0], out=R)
+    for w, own in tall[1:]:
+        absorb_triangle(R, own, w)
+    if few:
+        absorb(R, np.asfortranarray(np.concatenate(few)))
+    return _parted(R, rows)
 
 
-def _split(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """(R, z, rest) of rows [.., P + 1]."""
-    short = max(0, rows.shape[1] - len(rows))
-    R = triangle(np.pad(rows, ((0, short), (0, 0))))
-    return R[:-1, :-1].copy(), R[:-1, -1].copy(), float(R[-1, -1] ** 2)
+def _parted(R: np.ndarray, rows: int, rest: float = 0.0) -> System:
+    """R: [P + 1, P + 1], of [A | y]; rest: what was left before"""
+    if not len(R):
+        return System(R, np.zeros(0), rest, rows)
+    return System(R[:-1, :-1], R[:-1, -1], rest + float(R[-1, -1] ** 2), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,20 +209,32 @@ class Eliminated:
     _cross: np.ndarray
 
     def back(self, c: np.ndarray) -> np.ndarray:
-        """All P unknowns from the others. c: [others]; or a root of their covariance, [others, r]"""
-        out = np.zeros((len(self.free) + len(self.others), *c.shape[1:]))
-        out[self.others] = c
-        z = self._z if c.ndim == 1 else 0.0
-        out[self.free] = self._span @ np.linalg.solve(self._R, z - self._cross @ c)
+        """All P unknowns from the others. c: [others]"""
+        return self._filled(c, self._z - self._cross @ c)
+
+    def back_moves(self, moves: np.ndarray) -> np.ndarray:
+        """[P, k], of all unknowns where the others move. moves: [others, k]"""
+        return self._filled(moves, -self._cross @ moves)
+
+    def _filled(self, own: np.ndarray, left: np.ndarray) -> np.ndarray:
+        out = np.zeros((len(self.free) + len(self.others), *own.shape[1:]))
+        out[self.others] = own
+        out[self.free] = self._span @ np.linalg.solve(self._R, left)
         return out
+
+    def across(self, y: np.ndarray) -> np.ndarray:
+        """[others, k], the transpose of `back_moves`. y: [P, k]"""
+        left = np.linalg.solve(self._R.T, self._span.T @ y[self.free])
+        return np.asarray(y[self.others] - self._cross.T @ left)
 
     def seen(self, other: System) -> System:
         """Another system, such as of held-out rows, in the unknowns of the others: |A c - y|^2 with
         the free columns as `back` gives them."""
-        start = self.back(np.zeros(len(self.others)))
-        A, y = other.R @ self.back(np.eye(len(self.others))), other.z - other.R @ start
-        R, z, rest = _split(np.concatenate([A, y[:, None]], axis=1))
-        return System(R, z, other.rest + rest, other.rows)
+        if not len(self.free):
+            return other
+        own = other.R[:, self.free] @ self._span
+        A = other.R[:, self.others] - own @ np.linalg.solve(self._R, self._cross)
+        return System(A, other.z - own @ np.linalg.solve(self._R, self._z), other.rest, other.rows)
 
     @property
     def log_volume(self) -> float:
@@ -161,16 +249,39 @@ def eliminate(whole: System, free: np.ndarray) -> Eliminated:
     replaced by what they span; `back` gives them the shortest solution.
     """
     first, others = np.flatnonzero(free), np.flatnonzero(~free)
-    own = whole.R[:, first]
-    _, s, Vt = np.linalg.svd(own, full_matrices=False)
-    n = int((s > 1e-12 * s[0]).sum()) if len(s) else 0
+    if not len(first):
+        none = np.zeros((0, 0))
+        return Eliminated(whole, first, others, none, none, np.zeros(0), np.zeros((0, len(others))))
+    leading = first[-1] == len(first) - 1 and is_upper(whole.R)
+    reach = len(first) if leading else len(whole.R)  # rows that the free columns have
+    top, z = whole.R[:reach], whole.z[:reach]
+    _, s, Vt = np.linalg.svd(top[:, first], full_matrices=False)
+    n = int((s > 1e-12 * s[0]).sum())
     span = Vt[:n].T
-    stacked = np.concatenate([own @ span, whole.R[:, others], whole.z[:, None]], axis=1)
-    short = max(0, stacked.shape[1] - len(stacked))
-    R = triangle(np.pad(stacked, ((0, short), (0, 0))))
-    rest = System(
-        R[n:-1, n:-1].copy(), R[n:-1, -1].copy(), whole.rest + float(R[-1, -1] ** 2), whole.rows - n
-    )
-    return Eliminated(
-        rest, first, others, span, R[:n, :n].copy(), R[:n, -1].copy(), R[:n, n:-1].copy()
-    )
+    A = np.concatenate([top[:, first] @ span, top[:, others], z[:, None]], axis=1)
+    if leading:
+        Q, _ = np.linalg.qr(A[:, :n], mode="complete")
+        A = Q.T @ A
+        rest = _below(whole, A[n:, n:])
+    else:
+        R = np.zeros((max(A.shape), A.shape[1]), order="F")
+        R[: len(A)] = A
+        triangulate(R)
+        A = R
+        rest = _parted(R[n : A.shape[1], n:], whole.rows - n, whole.rest)
+    own = np.triu(A[:n, :n])
+    return Eliminated(rest, first, others, span, own, A[:n, -1].copy(), A[:n, n:-1].copy())
+
+
+def _below(whole: System, more: np.ndarray) -> System:
+    """What is left of a triangular system without its first rows and columns, of which more rows are left.
+    more: [k, others + 1]"""
+    others, first = more.shape[1] - 1, len(whole.R) - more.shape[1] + 1
+    rows = whole.rows - first + len(more)
+    R, z = whole.R[first:, first:], whole.z[first:]
+    if not len(more):
+        return System(R, z, whole.rest, rows)
+    both = np.zeros((others + 1, others + 1), order="F")
+    both[:-1, :-1], both[:-1, -1] = R, z
+    absorb(both, np.asfortranarray(more))
+    return _parted(both, rows, whole.rest)

@@ -13,6 +13,7 @@ from etace.domain import ranges
 from etace.errors import RequestError
 from etace.fit.assemble import MANY, Target, assemble, plan
 from etace.fit.factors import Factor, Factors, Key, System, eliminate, system
+from etace.fit.posterior import Posterior
 from etace.fit.priors import Prior, gamma
 from etace.fit.repulsion import dimers
 from etace.fit.solve import Path
@@ -27,19 +28,24 @@ from etace.parallel import one_blas_thread
 class Fit:
     """What a fit found.
 
-    c: [P], linear parameters; root: [P, r], root @ root.T is their posterior covariance, or None
+    c: [P], linear parameters; posterior: about them, or None
     gamma: [P], of the prior; factors: as assembled; system: weighted
     path: of a sparse solver, or None; seconds: by step
     """
 
     c: np.ndarray
-    root: np.ndarray | None
+    posterior: Posterior | None
     gamma: np.ndarray
     notes: dict[str, float]
     factors: dict[Key, Factor]
     system: System
     path: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def root(self) -> np.ndarray | None:
+        """[P, r], whose product with its transpose is the posterior covariance."""
+        return None if self.posterior is None else self.posterior.root
 
 
 def fit(
@@ -77,7 +83,9 @@ def fit(
     done = solve(model, factors, weights, prior, solver)
     clock("solve")
     model.set_linear_parameters(done.c)
-    return Fit(done.c, done.root, done.gamma, done.notes, factors, done.system, done.path, seconds)
+    return Fit(
+        done.c, done.posterior, done.gamma, done.notes, factors, done.system, done.path, seconds
+    )
 
 
 def targets(
@@ -118,7 +126,7 @@ def targets(
 @dataclass(frozen=True, eq=False)
 class Solved:
     c: np.ndarray
-    root: np.ndarray | None
+    posterior: Posterior | None
     gamma: np.ndarray
     notes: dict[str, float]
     system: System
@@ -148,11 +156,14 @@ def solve(
         raise RequestError(
             "the solution is not finite: weights or labels are out of all proportion"
         )
-    root = None if found.root is None else reduced.back(found.root / scale[:, None])
+    posterior = found.posterior and found.posterior.mapped(
+        lambda x: reduced.back_moves(x / scale[:, None]),
+        lambda y: reduced.across(y) / scale[:, None],
+    )
     path = found.path
     if path is not None:
         path = replace(path, c=np.array([reduced.back(c / scale) for c in path.c]))
-    return Solved(reduced.back(found.c / scale), root, g, found.notes, whole, path)
+    return Solved(reduced.back(found.c / scale), posterior, g, found.notes, whole, path)
 
 
 def of_split(factors: Factors, weights: Weights, split: str) -> System:

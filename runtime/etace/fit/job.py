@@ -393,9 +393,9 @@ def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:
     """Members of a committee: [size, P], from the posterior about its mean."""
     if not size:
         return None
-    assert solved.root is not None
-    z = params.normal(seed, "committee", (size, solved.root.shape[1]))
-    members: np.ndarray = solved.c + z @ solved.root.T
+    assert solved.posterior is not None
+    z = params.normal(seed, "committee", (size, solved.posterior.numbers))
+    members: np.ndarray = solved.c + solved.posterior.times(z.T).T
     return members
 
 

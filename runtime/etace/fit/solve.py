@@ -2,7 +2,7 @@
 
 y = A c + noise of variance ve, c' = gamma c of variance v0: the posterior mean minimises
 |A c - y|^2 / ve + |c'|^2 / v0. Both variances maximise the evidence (MacKay 1992; the objective of
-ACEfit.jl): with the SVD R / gamma = U S V^T and b = U^T z,
+ACEfit.jl): with the singular values s of R = U S V^T (gamma is in it) and b = U^T z,
 
     log p(y) = -1/2 [ sum b_i^2 / (v0 s_i^2 + ve) + rest / ve
                       + sum log(v0 s_i^2 + ve) + (rows - r) log ve + rows log 2 pi ].
@@ -10,6 +10,9 @@ ACEfit.jl): with the SVD R / gamma = U S V^T and b = U^T z,
 With ve = q v0 the best v0 for a given q is known, so what is searched is a curve of one variable: on a
 grid first, so that the best of several maxima is found, and the same one every time. With one of the
 two variances given, q alone gives the other.
+
+No singular vector is made: s and b come from `triangle.spectrum`, and with T of the QR of [R; sqrt(q) I]
+the mean solves a triangular system, and sqrt(ve) T^-1 is a root of the covariance.
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from etace.fit.factors import System
+from etace.fit.posterior import Posterior, Triangular
+from etace.fit.triangle import absorb_diagonal, spectrum
 
 FLOOR = 1e-20  # of the noise, relative to the mean square of the labels: noiseless data have none
 
@@ -41,13 +47,17 @@ class Path:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """c: [P]; root: [P, r], whose product with its transpose is the posterior covariance, or None
-    notes: figures for people, by name; path: of a sparse solver, else None"""
+    """c: [P]; posterior: about it, or None; notes: figures for people, by name; path: of a sparse solver, else None"""
 
     c: np.ndarray
-    root: np.ndarray | None
+    posterior: Posterior | None
     notes: dict[str, float]
     path: Path | None = None
+
+    @property
+    def root(self) -> np.ndarray | None:
+        """[P, r], whose product with its transpose is the posterior covariance."""
+        return None if self.posterior is None else self.posterior.root
 
 
 def evidence(
@@ -62,17 +72,14 @@ def evidence(
     noise, prior_scale: standard deviations sqrt(ve), sqrt(v0); None: by evidence. Weighted rows have
     noise 1 times `noise`. The validation rows are not looked at.
     """
-    U, s, Vt = np.linalg.svd(system.R)
-    keep = (
-        s > s[0] * np.finfo(float).eps * len(s) if len(s) and s[0] > 0 else np.zeros(len(s), bool)
-    )
-    r = int(keep.sum())
-    U, s, Vt, unseen = U[:, :r], s[:r], Vt[:r], Vt[r:]
-    b = U.T @ system.z
-    rest = max(system.norm - float(b @ b), 0.0)
-    rows = system.rows
+    rows, own = system.rows, system.beside()
+    P = len(own)
+    s, b = spectrum(own[:, :P], own[:, P])
+    r = int((s > s.max(initial=0.0) * np.finfo(float).eps * P).sum())
     if r == 0 or rows <= 0:
-        return Solution(np.zeros(system.R.shape[1]), None, {"rank": 0.0})
+        return Solution(np.zeros(P), None, {"rank": 0.0})
+    s, b = s[:r], b[:r]
+    rest = max(system.norm - float(b @ b), 0.0)
     b2, s2 = b * b, s * s
     floor = max(FLOOR * system.norm / rows, np.finfo(float).tiny)
 
@@ -102,10 +109,6 @@ def evidence(
         ends = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
         q = float(np.exp(golden(lambda x: best(np.exp(x))[0], *ends)))
     log_evidence, v0 = best(q)
-    filtered = s / (s2 + q)
-    root = Vt.T * np.sqrt(v0 * q / (s2 + q))  # (s^2 / ve + 1 / v0)^-1 = v0 q / (s^2 + q)
-    if r < system.R.shape[1]:  # what the data do not see has its prior
-        root = np.concatenate([root, np.sqrt(v0) * unseen.T], axis=1)
     notes = {
         "rank": float(r),
         "condition": float(s[0] / s[-1]),
@@ -114,7 +117,11 @@ def evidence(
         "prior scale": float(np.sqrt(v0)),
         "log evidence": log_evidence,
     }
-    return Solution(Vt.T @ (filtered * b), root, notes)
+    # (R^T R / ve + 1 / v0)^-1 = ve (T^T T)^-1; what is below the rank is rounding, and stays 0
+    T, least = system.beside(own), float(s[0]) * np.finfo(float).eps * P if r < P else 0.0
+    absorb_diagonal(T, np.full(P, max(np.sqrt(q), least)))
+    c = solve_triangular(T[:, :P], T[:, P], check_finite=False)
+    return Solution(c, Triangular(T[:, :P], float(np.sqrt(q * v0))), notes)
 
 
 def golden(f: Callable[[float], float], a: float, b: float, steps: int = 60) -> float:

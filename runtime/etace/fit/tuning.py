@@ -118,7 +118,7 @@ def tune_noise(
     for key in sorted(factors):
         w = weights(key.group, key.kind)
         if key.split == "train" and w > 0:
-            own = Factor(factors[key].rows, w * factors[key].R)
+            own = Factor(factors[key].rows, np.asfortranarray(w * factors[key].R))
             parts[key.kind] = merged(parts[key.kind], own) if key.kind in parts else own
     kinds: list[str] = [k for k in ("forces", "energy", "virial") if k in parts]
     if len(kinds) < 2:

@@ -74,7 +74,7 @@ def solver(name: str, **given: Any) -> Solver:
 
 def has_posterior(made: Solver) -> bool:
     """Whether its solutions come with a covariance."""
-    return made(ONE, ONE).root is not None
+    return made(ONE, ONE).posterior is not None
 
 
 def named(given: str | Solver) -> Solver:

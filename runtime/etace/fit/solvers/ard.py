@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from etace.fit.factors import System
+from etace.fit.posterior import Matrix
 from etace.fit.solve import FLOOR, Solution, evidence
 from etace.fit.solvers.figures import figures
 
@@ -30,7 +31,7 @@ def ard(
 ) -> Solution:
     """threshold: a column is left out when its prior variance is this many times smaller than the
     common one of `blr`; tol: stop when a step moves the predictions by less than this part of the
-    residual. root is the posterior covariance's; columns left out have none."""
+    residual. The posterior has a root; columns left out have none."""
     P = system.R.shape[1]
     first = evidence(system)
     if "noise" not in first.notes:  # no column, or none that is not 0
@@ -64,7 +65,7 @@ def ard(
         "converged": float(moved <= tol * np.sqrt(loss)),
         "log evidence": _log_evidence(R, m, a, b, root, loss, system.rows),
     }
-    return Solution(c, whole_root, {**notes, **figures(system, c, validation)})
+    return Solution(c, Matrix(whole_root), {**notes, **figures(system, c, validation)})
 
 
 def _posterior(
