@@ -27,6 +27,7 @@ from etace.fit.factors import System
 from etace.fit.posterior import Posterior, Triangular
 from etace.fit.triangle import absorb_diagonal, spectrum
 
+AT_ONCE = 1 << 18  # numbers
 FLOOR = 1e-20  # of the noise, relative to the mean square of the labels: noiseless data have none
 
 
@@ -83,18 +84,21 @@ def evidence(
     b2, s2 = b * b, s * s
     floor = max(FLOOR * system.norm / rows, np.finfo(float).tiny)
 
-    def best(q: float) -> tuple[float, float]:
-        """(log evidence, v0) for ve = q v0."""
+    def best(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(log evidence, v0) for ve = q v0. q: [k]; both [k]"""
         if prior_scale is not None:
-            v0 = prior_scale**2
+            v0 = np.full(len(q), prior_scale**2)
         elif noise is not None:
             v0 = noise**2 / q
         else:
-            v0 = (float(np.sum(b2 / (s2 + q))) + rest / q) / rows
-            v0 = max(v0, floor / q)
-        v, ve = v0 * s2 + q * v0, q * v0
-        log = np.sum(b2 / v) + rest / ve + np.sum(np.log(v)) + (rows - r) * np.log(ve)
-        return -0.5 * float(log + rows * np.log(2 * np.pi)), v0
+            v0 = (np.sum(b2 / (s2 + q[:, None]), axis=1) + rest / q) / rows
+            v0 = np.maximum(v0, floor / q)
+        v, ve = v0[:, None] * (s2 + q[:, None]), q * v0
+        log = np.sum(b2 / v + np.log(v), axis=1) + rest / ve + (rows - r) * np.log(ve)
+        return -0.5 * (log + rows * np.log(2 * np.pi)), v0
+
+    def one(x: float) -> float:
+        return float(best(np.exp([x]))[0][0])
 
     if noise is not None and prior_scale is not None:
         q = (noise / prior_scale) ** 2
@@ -105,10 +109,11 @@ def evidence(
         if prior_scale is not None:  # the noise may be anything down to the floor
             lo = min(lo, np.log(floor / prior_scale**2))
         grid = np.linspace(lo, hi, 401)
-        k = int(np.argmax([best(np.exp(x))[0] for x in grid]))
+        parts = np.array_split(np.exp(grid), 1 + len(grid) * r // AT_ONCE)
+        k = int(np.argmax(np.concatenate([best(part)[0] for part in parts])))
         ends = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
-        q = float(np.exp(golden(lambda x: best(np.exp(x))[0], *ends)))
-    log_evidence, v0 = best(q)
+        q = float(np.exp(golden(one, *ends)))
+    log_evidence, v0 = (float(found[0]) for found in best(np.array([q])))
     notes = {
         "rank": float(r),
         "condition": float(s[0] / s[-1]),

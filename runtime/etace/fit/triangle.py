@@ -22,6 +22,7 @@ BLOCK = 64  # columns at a time
 TILE = 256  # columns of a tile, or rows
 CHUNK = 1024  # rows that are put to a triangle at a time
 BAND = 32  # superdiagonals of a band
+SMALL = 400  # columns that need no band
 FEW = 1 << 21  # numbers, of which one thread is as fast as several
 
 Update = Callable[[int, int], None]  # of the tile from one place to another
@@ -105,21 +106,26 @@ def spectrum(A: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     threads share; the band becomes two diagonals, and these s. No singular vector is ever made.
     """
     n = len(A)
+    found, s, above = z.reshape(n, 1).copy(order="F"), np.empty(n), np.empty(n)
     if not n:
-        return np.zeros(0), np.zeros(0)
-    width = min(BAND, n - 1)
-    found, s, above, nothing = z.copy(), np.empty(n), np.empty(n), np.empty(1)
-    band = _to_band(A, found, width) if width else A.copy(order="F")
-    lapack(
-        "dgbbrd", "N", n, n, 1, 0, width, band, width + 1, s, above, nothing, 1, nothing, 1, found,
-        n, np.empty(2 * n),
-    )  # fmt: skip
-    lapack("dbdsqr", "U", n, 0, 0, 1, s, above, nothing, 1, nothing, 1, found, n, np.empty(4 * n))
-    return s, found
+        return s, z
+    none = np.empty(1)
+    if n <= SMALL:
+        left, right, work = np.empty(n), np.empty(n), np.empty(BLOCK * n)
+        lapack("dgebrd", n, n, A, lead(A), s, above, left, right, work, len(work))
+        lapack("dormbr", "Q", "L", "T", n, 1, n, A, lead(A), left, found, n, work, len(work))
+    else:
+        band = _to_band(A, found, BAND)
+        lapack(
+            "dgbbrd", "N", n, n, 1, 0, BAND, band, BAND + 1, s, above, none, 1, none, 1, found, n,
+            np.empty(2 * n),
+        )  # fmt: skip
+    lapack("dbdsqr", "U", n, 0, 0, 1, s, above, none, 1, none, 1, found, n, np.empty(4 * n))
+    return s, found[:, 0]
 
 
 def _to_band(A: np.ndarray, z: np.ndarray, width: int) -> np.ndarray:
-    """[width + 1, n], the diagonals of the band, the main one last. A, z: overwritten, z by U^T z"""
+    """[width + 1, n], the diagonals of the band, the main one last. A, z [n, 1]: overwritten, z by U^T z"""
     n = len(A)
     T, work = np.empty((width, width), order="F"), np.empty(width * width)
     with _one_each(A.size):
@@ -127,7 +133,7 @@ def _to_band(A: np.ndarray, z: np.ndarray, width: int) -> np.ndarray:
             w = min(width, n - j)
             own, rest = A[j:, j:], n - j - w
             _reflect(own, w, T, work)
-            _from_left(own, w, T, z[j:, None])(0, 1)
+            _from_left(own, w, T, z[j:])(0, 1)
             _share(_from_left(own, w, T, own), w, n - j, n - j)
             if not rest:
                 break
