@@ -9,23 +9,28 @@ on whether the work was interrupted.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from etace.design import rows_and_fixed_part
-from etace.errors import StructureError
-from etace.fit.factors import Factor, Key, factor, merged
+from etace.errors import RequestError, StructureError
+from etace.fit.factors import JOINED, Factor, Key, factor, merged
+from etace.fit.weights import Weights
 from etace.graph import atom_bucket, slot_bucket
 from etace.inference.form import VOIGT
+from etace.memory import available
 from etace.parallel import ordered
 
 SMALLEST = 256  # atoms in a batch, at least
 TALL = 5  # rows of a task per column
+TASK = 1 << 28  # bytes of the rows of a task, about, at most
+BESIDE = 1 << 30  # bytes that a fit takes beside what grows with the square of its columns
+SPARE = 0.9  # of the memory there is may be used
 STRUCTURES = 64  # in a batch, at most
 COMPILED = (
     1e8  # a shape takes as long to compile as so many more slots times columns take to work out
@@ -64,18 +69,31 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """order of the work. atoms: of a batch, padding included; atoms_of: real ones of each task"""
+    """order of the work. atoms: of a batch, padding included; atoms_of: real ones of each task
+    weights: that rows have from the start, where memory is for one factor of each split only; else None"""
 
     tasks: tuple[Task, ...]
     atoms: int
     structures: int
     atoms_of: tuple[int, ...]
+    weights: Weights | None = None
 
 
-def plan(model: Any, targets: Sequence[Target]) -> Plan:
+def plan(
+    model: Any,
+    targets: Sequence[Target],
+    weights: Weights = Weights(),  # noqa: B008 (frozen)
+    free: int | None = None,
+) -> Plan:
     """Where JAX makes the rows, by shapes: needs the lists of neighbours of all structures once, for their
-    longest ones."""
+    longest ones.
+
+    weights: of the rows, for where they are joined; free: bytes of memory; None: what there is
+
+    Raises RequestError: memory is not for so many columns.
+    """
     columns = model.length_basis + 1
+    joined = _must_join(targets, columns, available() if free is None else free)
     classes = [0] * len(targets)
     if model.row_kernel is None:
         longest = [_longest(model, t) for t in targets]
@@ -99,7 +117,7 @@ def plan(model: Any, targets: Sequence[Target]) -> Plan:
     tasks: list[list[list[int]]] = [[]]
     rows = 0
     for b in batches:
-        if rows >= TALL * columns:
+        if rows >= min(TALL * columns, TASK // (8 * columns)):
             tasks.append([])
             rows = 0
         tasks[-1].append(b)
@@ -108,7 +126,33 @@ def plan(model: Any, targets: Sequence[Target]) -> Plan:
         Task(tuple(map(tuple, t)), tuple(max(classes[k] for k in b) for b in t)) for t in tasks
     )
     real = tuple(sum(len(targets[k].atoms) for b in t for k in b) for t in tasks)
-    return Plan(made, atoms, STRUCTURES, real)
+    return Plan(made, atoms, STRUCTURES, real, weights if joined else None)
+
+
+def keys_of(t: Target) -> dict[Key, int]:
+    """The factors that its rows belong to, and how many rows each has."""
+    labels = {"energy": t.energy, "forces": t.forces, "virial": t.virial}
+    sizes = {"energy": 1, "forces": 3 * len(t.atoms), "virial": len(VOIGT)}
+    return {Key(t.split, t.group, kind): sizes[kind] for kind, x in labels.items() if x is not None}
+
+
+def _must_join(targets: Sequence[Target], columns: int, free: int) -> bool:
+    """Whether memory is for one factor of each split only. Raises RequestError: for less than that."""
+    rows: Counter[Key] = Counter()
+    for t in targets:
+        rows.update(keys_of(t))
+    splits = len({key.split for key in rows})
+    square, usable = 8 * columns**2, SPARE * free - BESIDE
+    apart = sum(8 * columns * min(n, columns) for n in rows.values()) + 2 * square
+    if apart <= usable:
+        return False
+    if (splits + 1) * square <= usable:
+        return True
+    fit = int(max(usable, 0) / (8 * (splits + 1))) ** 0.5
+    raise RequestError(
+        f"a fit of {columns - 1} columns needs {((splits + 1) * square + BESIDE) / 1e9:.3g} GB of memory, and "
+        f"{SPARE * free / 1e9:.3g} GB may be used: {int(fit)} columns would fit"
+    )
 
 
 def _longest(model: Any, t: Target) -> int:
@@ -140,6 +184,17 @@ def rows_of(
 
     y: labels less what no linear parameter changes. A virial has six rows: xx, yy, zz, yz, xz, xy.
     """
+    for key, A, y, weight in _rows_of(model, targets, members, slots, shape):
+        if shape.weights is None:
+            yield key, _row(A, y, weight)
+        elif weight := weight * shape.weights(key.group, key.kind):
+            yield replace(key, group="", kind=JOINED), _row(A, y, weight)
+
+
+def _rows_of(
+    model: Any, targets: Sequence[Target], members: Sequence[int], slots: int, shape: Plan
+) -> Iterator[tuple[Key, np.ndarray, np.ndarray, float]]:
+    """(where they belong, A, y, weight of the structure)"""
     chosen = [targets[k] for k in members]
     sizes = (shape.atoms, slots), shape.structures
     try:
@@ -161,16 +216,16 @@ def rows_of(
             else:
                 y -= alone[k]
             if own.any():  # else no parameter changes it, and it says nothing of their noise
-                yield Key(t.split, t.group, "energy", t.fold), _row(own[None], np.array([y]), each)
+                yield Key(t.split, t.group, "energy", t.fold), own[None], np.array([y]), each
         if t.forces is not None:
             own = forces[start : start + n].reshape(3 * n, -1)
             y = t.forces - rest.forces[start : start + n]
-            yield Key(t.split, t.group, "forces", t.fold), _row(own, y.reshape(-1), t.weight)
+            yield Key(t.split, t.group, "forces", t.fold), own, y.reshape(-1), t.weight
         if t.virial is not None:
             six = np.stack([virial[k, a, b] for a, b in VOIGT])
             y = t.virial - rest.virial[k]
             six_y = np.array([y[a, b] for a, b in VOIGT])
-            yield Key(t.split, t.group, "virial", t.fold), _row(six, six_y, each)
+            yield Key(t.split, t.group, "virial", t.fold), six, six_y, each
         start += n
 
 

@@ -17,12 +17,12 @@ import numpy as np
 from etace.fit.triangle import absorb, absorb_triangle, is_upper, triangulate
 
 KINDS = ("energy", "forces", "virial")
-LARGE = 2000  # columns, of which rows are kept where their triangle will be
+JOINED = "joined"  # in place of a kind: rows of all kinds and config types, weighted
 
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """split: train or validation; group: config type; kind: energy, forces or virial; fold: of a
+    """split: train or validation; group: config type; kind: energy, forces or virial, or JOINED; fold: of a
     cross-validation, `fit.folds`."""
 
     split: str
@@ -93,12 +93,12 @@ def merged(a: Factor, b: Factor) -> Factor:
 
 
 def _appended(R: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows of both, as many as there are columns at most; those that are left). What is large has room from
-    the start for all the rows to come."""
-    columns, have, want = R.shape[1], len(R), min(len(R) + len(more), R.shape[1])
+    """(rows of both, as many as there are columns at most; those that are left). There is room for as many again."""
+    columns, have = R.shape[1], len(R)
+    want = min(have + len(more), columns)
     room = R.base
-    if room is None or room.shape != (columns, columns) or not room.flags.f_contiguous:
-        room = np.empty((columns if columns > LARGE else want, columns), order="F")
+    if room is None or len(room) < want or not room.flags.f_contiguous:
+        room = np.empty((min(2 * want, columns), columns), order="F")
         room[:have] = R
     room[have:want] = more[: want - have]
     return room[:want], more[want - have :]

@@ -12,7 +12,7 @@ import numpy as np
 from etace.domain import ranges
 from etace.errors import RequestError
 from etace.fit.assemble import MANY, Target, assemble, plan
-from etace.fit.factors import Factor, Factors, Key, System, eliminate, system
+from etace.fit.factors import JOINED, Factor, Factors, Key, System, eliminate, system
 from etace.fit.posterior import Posterior
 from etace.fit.priors import Prior, gamma
 from etace.fit.repulsion import dimers
@@ -76,7 +76,7 @@ def fit(
     goals = targets([*structures, *validation], kinds, weights, walls)
     held = slice(len(structures), len(structures) + len(validation))
     goals[held] = [replace(t, split="validation") for t in goals[held]]
-    shape = plan(model, goals)
+    shape = plan(model, goals, weights)
     clock("neighbour lists")
     factors = assemble(model, goals, shape, cores or available_cores())
     clock("rows and QR")
@@ -168,7 +168,13 @@ def solve(
 
 def of_split(factors: Factors, weights: Weights, split: str) -> System:
     """The weighted system of the training or validation rows."""
-    return system(factors, lambda k: weights(k.group, k.kind) if k.split == split else 0.0)
+
+    def weight(key: Key) -> float:
+        if key.split != split:
+            return 0.0
+        return 1.0 if key.kind == JOINED else weights(key.group, key.kind)
+
+    return system(factors, weight)
 
 
 class _Clock:

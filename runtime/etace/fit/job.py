@@ -137,7 +137,11 @@ def run(
     progress.done("kernels", model.rows_in_use)
     progress.begin("neighbour lists")
     goals = _goals(model, parts, seen, settings, weights)
-    shape = plan(model, goals)
+    shape = plan(model, goals, weights)
+    if shape.weights is not None:
+        progress.note(
+            f"memory is for one factor of {model.length_basis} columns: labels are weighted as rows are made"
+        )
     progress.done("neighbour lists", count(len(shape.tasks), "task"))
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler, keep)
     progress.done("rows and QR", f"{sum(f.rows for f in factors.values())} rows")

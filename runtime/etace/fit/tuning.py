@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from etace.errors import RequestError
-from etace.fit.factors import Factor, Factors, Key, eliminate, merged, system
+from etace.fit.factors import JOINED, Factor, Factors, Key, eliminate, merged, system
 from etace.fit.fitting import of_split
 from etace.fit.priors import Prior, gamma
 from etace.fit.solve import evidence, golden
@@ -114,6 +114,10 @@ def tune_noise(
     On request only: energies of a data set are fewer and correlate, so this trusts them too little. On
     Si and Mo it makes energies 2 to 4 times worse than the default weights, and forces little better.
     """
+    if any(key.kind == JOINED for key in factors):
+        raise RequestError(
+            "noise per kind needs a factor for each kind, and memory is for one only"
+        )
     parts: dict[str, Factor] = {}
     for key in sorted(factors):
         w = weights(key.group, key.kind)
