@@ -7,7 +7,8 @@ such pair within the cutoff, or none nearly as close, the number means nothing: 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etace.errors import StructureError
+from etace.searched import groups
 
 if TYPE_CHECKING:
     from etace.model import Model
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 Ranges = Mapping[Pair, tuple[float, float] | None]
 
+ATOMS = 1024  # that are searched together
 NEAR = 0.9  # of the shortest distance in the data: a hot structure comes a few percent closer
 
 
@@ -124,20 +127,32 @@ def ranges(model: Any, structures: Iterable[Any], names: Sequence[str] = ()) -> 
     there is none. names: of the structures, for messages"""
     n = len(model.species)
     least, most = np.full((n, n), np.inf), np.zeros((n, n))
-    for k, atoms in enumerate(structures):
-        try:
-            found = model.paired(atoms)
-            pairs = found.pairs
-        except StructureError as error:
-            if not names:
-                raise
-            raise StructureError(f"{names[k]}: {error}") from None
-        kinds = found.species[pairs.i], found.species[pairs.j]
-        np.minimum.at(least, kinds, pairs.r)
-        np.maximum.at(most, kinds, pairs.r)
+    left = iter(names)
+    for group in groups(structures, ATOMS, model.searched):
+        own = [next(left, "") for _ in group]
+        found = []
+        for atoms, name in zip(group, own, strict=True):
+            with _about(name):
+                found.append(model.paired(atoms))
+        model.list_together(found)
+        for structure, name in zip(found, own, strict=True):
+            with _about(name):
+                np.minimum(least, structure.span[0], out=least)
+                np.maximum(most, structure.span[1], out=most)
     index = {s: k for k, s in enumerate(model.species)}
     return {
         pair: (float(least[at]), float(most[at])) if np.isfinite(least[at]) else None
         for pair in species_pairs(model)
         for at in [(index[pair[0]], index[pair[1]])]
     }
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """What is wrong is wrong with the structure of this name."""
+    try:
+        yield
+    except StructureError as error:
+        if not name:
+            raise
+        raise StructureError(f"{name}: {error}") from None

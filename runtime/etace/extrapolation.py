@@ -18,6 +18,7 @@ are no labels, and what only shifts them between species or atoms stays unknown 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from etace.graph import AtomGraph, atom_bucket
 from etace.inference.evaluator import available_cores
 from etace.parallel import ordered
 from etace.precision import host_precision
-from etace.structure import densest_first
+from etace.searched import groups, in_order
 
 if TYPE_CHECKING:
     from etace.model import Model
@@ -43,7 +44,7 @@ def learned(model: Model, structures: Sequence[Any]) -> tuple[np.ndarray, list[n
     """
     n, F = model.potential.site_columns.shape
     grams, largest = np.zeros((n, F + 1, F + 1)), np.zeros(n)
-    order = densest_first(structures)
+    order = in_order(structures, model.searched)
     structures = [structures[k] for k in order]
     for species, B, _ in _with_one(bases(model, structures)):
         for z in np.unique(species):
@@ -89,19 +90,15 @@ def bases(
     model: Model, structures: Iterable[Any]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Some structures after the other: (species [n], b_i [n, F], where each structure ends)."""
-    groups: list[list[Any]] = [[]]
-    for atoms in structures:
-        if groups[-1] and sum(map(len, groups[-1])) + len(atoms) > ATOMS:
-            groups.append([])
-        groups[-1].append(atoms)
+    found = groups(structures, ATOMS, model.searched)
     slots = [0]  # at least, once the first has said how many
 
     def basis(group: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _basis(model, group, slots)
 
-    if groups[0]:
-        yield basis(groups[0])
-        yield from ordered(basis, groups[1:], model.cores or available_cores())
+    for first in islice(found, 1):
+        yield basis(first)
+    yield from ordered(basis, found, model.cores or available_cores())
 
 
 def _basis(

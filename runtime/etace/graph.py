@@ -95,6 +95,11 @@ class AtomGraph:
         return _pack(found, np.dtype(dtype), pad, capacity)
 
     @staticmethod
+    def from_paired(found: Paired, dtype: str = "float64") -> AtomGraph:
+        """The graph of a structure that is checked already, padded."""
+        return _pack(found, np.dtype(dtype), True, None)
+
+    @staticmethod
     def from_arrays(
         positions: ArrayLike,
         elements: ArrayLike,

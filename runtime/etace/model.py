@@ -9,11 +9,13 @@ import hashlib
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 import jax
 import numpy as np
@@ -25,7 +27,7 @@ from etace.backend import check_settings, choose_call, choose_evaluator, choose_
 from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.domain import Domain, Gap
-from etace.errors import DomainWarning, EtaceError, ParameterError, RequestError
+from etace.errors import DomainWarning, EtaceError, ParameterError, RequestError, StructureError
 from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.evaluator import Evaluator, Members
@@ -42,6 +44,7 @@ from etace.potential import FixedPart, Linear, Potential
 from etace.precision import host_precision
 from etace.prepared import PreparedAtoms
 from etace.rows import HostRows, Rows
+from etace.searched import Searched, groups
 from etace.store import Store
 from etace.structure import Paired, paired_atoms
 
@@ -142,6 +145,7 @@ class Model:
         self._member_params: list[Any] = []
         self._revision = 0
         self._told: set[tuple[str, ...]] = set()
+        self._searched: ref[Searched] | None = None
         self.file: File | None = None
         self._store = Store(potential, params, self._changed)
         self.card = card
@@ -294,8 +298,33 @@ class Model:
 
     def paired(self, atoms: Atoms, *, skin: float = 0.0) -> Paired:
         """A structure with its neighbours within the cutoffs + skin, Å. Raises StructureError, ParameterError."""
-        p = self.potential
-        return paired_atoms(atoms, p.species, p.cutoffs, skin, p.dtype)
+        p, kept = self.potential, self.searched
+
+        def make() -> Paired:
+            return paired_atoms(atoms, p.species, p.cutoffs, skin, p.dtype)
+
+        return make() if kept is None or skin else kept.paired(atoms, make)
+
+    def search_once(self, searched: Searched) -> None:
+        """Keep neighbours of structures there, as long as somebody holds it. They must not change meanwhile."""
+        self._searched = ref(searched)
+
+    def list_together(self, structures: Sequence[Paired]) -> None:
+        """Search for the neighbours of several, as rows and evaluations will, if what makes those is there already
+        and nothing is wrong with any."""
+        if "_chosen_rows" not in self.__dict__:  # a compiler is still at work
+            return
+        with suppress(StructureError):
+            if self.row_kernel is not None:
+                self.row_kernel.listed(structures)
+            else:
+                for s in structures:
+                    _ = s.pairs
+
+    @property
+    def searched(self) -> Searched | None:
+        """Where neighbours are kept, or None."""
+        return None if self._searched is None else self._searched()
 
     def prepare(self, atoms: Atoms, *, skin: float = 0.0) -> PreparedAtoms:
         """One structure with its list of neighbours: what `evaluate_prepared` takes.
@@ -392,17 +421,10 @@ class Model:
             raise RequestError("a list of structures is needed, not one structure")
         if not atoms_per_batch >= 1:
             raise RequestError(f"atoms_per_batch must be 1 or more, found {atoms_per_batch}")
-        group: list[Paired] = []
         done = 0
-        for atoms in structures:
-            found = self.paired(atoms)
-            if group and sum(map(len, group)) + len(found) > atoms_per_batch:
-                yield self._batch_of(group, done, told)
-                done += len(group)
-                group = []
-            group.append(found)
-        if group:
-            yield self._batch_of(group, done, told)
+        for group in groups(structures, atoms_per_batch, self.searched):
+            yield self._batch_of([self.paired(a) for a in group], done, told)
+            done += len(group)
 
     def _batch_of(self, group: list[Paired], first: int, told: Told | None) -> PreparedAtoms:
         prepared = self.evaluator.prepare(group, batch=True)
@@ -568,8 +590,7 @@ class Model:
 
     def graph(self, atoms: Atoms, *, skin: float = 0.0) -> AtomGraph:
         """The graph that the functions of `module` and `potential` take. Raises StructureError."""
-        p = self.potential
-        return AtomGraph.from_atoms(atoms, p.species, p.cutoffs, skin=skin, dtype=p.dtype)
+        return AtomGraph.from_paired(self.paired(atoms, skin=skin), self.potential.dtype)
 
     @cached_property
     def _rows(self) -> Any:

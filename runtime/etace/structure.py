@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from etace.arrays import reals, refuse_masked
 from etace.errors import ParameterError, RequestError, StructureError
 from etace.neighbours import MAX_COORDINATE, Neighbours, checked, neighbour_list, within
+from etace.searched import Searched
 
 RESOLUTION = 1e-3  # Å
 
@@ -41,11 +42,11 @@ class Bonds:
             )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Paired:
     """positions: [n, 3], Å; cell: [3, 3], Å, vectors are rows; pbc: [3], bool
     species: [n], index into the model's; reach: [species, species], Å, strictly beyond that of pairs
-    bonds: what they are paired for"""
+    bonds: what they are paired for; kept: where lists of them are kept, or None"""
 
     positions: np.ndarray
     cell: np.ndarray
@@ -53,13 +54,23 @@ class Paired:
     species: np.ndarray
     reach: np.ndarray
     bonds: Bonds
+    kept: Searched | None = None
+    _pairs: Neighbours | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    @cached_property
+    @property
     def pairs(self) -> Neighbours:
         """Directed, sorted (`neighbours.neighbour_list`). Raises StructureError."""
+        found = self._pairs
+        if found is None:
+            found = self._search()
+            if self.kept is None or self.kept.room(sum(a.nbytes for a in vars(found).values())):
+                self._pairs = found
+        return found
+
+    def _search(self) -> Neighbours:
         longest = self.reach.max()
         pairs = neighbour_list(self.positions, self.cell, self.pbc, longest)
         if (self.reach != longest).any():
@@ -67,15 +78,24 @@ class Paired:
         return pairs
 
     @cached_property
-    def closest(self) -> np.ndarray:
-        """[species, species], Å, of `pairs`; infinite where there are none. Raises StructureError."""
-        out = np.full(self.reach.shape, np.inf)
-        np.minimum.at(out, (self.species[self.pairs.i], self.species[self.pairs.j]), self.pairs.r)
+    def span(self) -> np.ndarray:
+        """[2, species, species], Å, least and largest distance of `pairs`; infinite and 0 where there are none. Raises
+        StructureError."""
+        pairs = self._pairs or self._search()
+        kinds = self.species[pairs.i], self.species[pairs.j]
+        out = np.array([np.full(self.reach.shape, np.inf), np.zeros(self.reach.shape)])
+        np.minimum.at(out[0], kinds, pairs.r)
+        np.maximum.at(out[1], kinds, pairs.r)
         return out
 
-    def know_closest(self, closest: np.ndarray) -> None:
+    @property
+    def closest(self) -> np.ndarray:
+        """[species, species], Å, of `pairs`; infinite where there are none. Raises StructureError."""
+        return self.span[0]
+
+    def know_span(self, span: np.ndarray) -> None:
         """Keep what somebody who made the same pairs has found."""
-        self.__dict__["closest"] = closest
+        self.__dict__["span"] = span
 
 
 def paired(

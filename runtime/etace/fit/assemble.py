@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from etace.data import Labelled
 from etace.design import rows_and_fixed_part
 from etace.errors import RequestError, StructureError
 from etace.fit.factors import JOINED, Factor, Key, factor, merged
@@ -25,8 +25,9 @@ from etace.graph import atom_bucket, slot_bucket
 from etace.inference.form import VOIGT
 from etace.memory import available
 from etace.parallel import ordered
+from etace.searched import LIMIT, Searched
 
-SMALLEST = 256  # atoms in a batch, at least
+SMALLEST, ATOMS = 256, 1024  # atoms in a batch, at least and at most, by size of their rows
 TALL = 5  # rows of a task per column
 TASK = 1 << 28  # bytes of the rows of a task, about, at most
 BESIDE = 1 << 30  # bytes that a fit takes beside what grows with the square of its columns
@@ -98,22 +99,12 @@ def plan(
     if model.row_kernel is None:
         longest = [_longest(model, t) for t in targets]
         classes = _classes(longest, [len(t.atoms) for t in targets], columns)
-    of = attrgetter("split", "fold", "group")
-    order = sorted(
-        range(len(targets)),
-        key=lambda k: (*of(targets[k]), classes[k], -len(targets[k].atoms), k),
-    )
     atoms = atom_bucket(max(SMALLEST, *(len(t.atoms) for t in targets)))
-    batches: list[list[int]] = []
-    count = 0
-    for k in order:
-        n = len(targets[k].atoms)
-        full = not batches or count + n > atoms or len(batches[-1]) == STRUCTURES
-        if full or classes[batches[-1][0]] != classes[k]:
-            batches.append([])
-            count = 0
-        batches[-1].append(k)
-        count += n
+    if model.row_kernel is not None:
+        batches = batched(targets, columns, model.searched)
+    else:
+        kinds = [(t.split, t.fold, t.group, c) for t, c in zip(targets, classes, strict=True)]
+        batches = _cut(targets, atoms, kinds, classes)
     tasks: list[list[list[int]]] = [[]]
     rows = 0
     for b in batches:
@@ -127,6 +118,55 @@ def plan(
     )
     real = tuple(sum(len(targets[k].atoms) for b in t for k in b) for t in tasks)
     return Plan(made, atoms, STRUCTURES, real, weights if joined else None)
+
+
+def batched(
+    structures: Sequence[Target | Labelled],
+    columns: int,
+    known: Searched | None = None,
+    folds: Sequence[int] = (),
+) -> list[list[int]]:
+    """Places of structures whose neighbours and rows are found together by native kernels: of one split, fold and
+    config type, and of one batch of those that are known. folds: of structures that do not say it"""
+    most = max(SMALLEST, min(ATOMS, TASK // (24 * columns)))
+    kinds = []
+    for k, s in enumerate(structures):
+        place = None if known is None else known.place(s.atoms)
+        split, fold = getattr(s, "split", ""), getattr(s, "fold", folds[k] if folds else 0)
+        kinds.append((split, fold, s.group, -1 if place is None else place))
+    return _cut(structures, most, kinds, kinds)
+
+
+def _cut(
+    structures: Sequence[Any], atoms: int, kinds: Sequence[Any], apart: Sequence[Any]
+) -> list[list[int]]:
+    """Places in the order of their kinds and sizes, in batches of so many atoms at most but where one structure has
+    more. apart: what is the same in a batch"""
+    order = sorted(
+        range(len(structures)), key=lambda k: (kinds[k], -len(structures[k].atoms), k)
+    )
+    batches: list[list[int]] = []
+    count = 0
+    for k in order:
+        n = len(structures[k].atoms)
+        full = not batches or count + n > atoms or len(batches[-1]) == STRUCTURES
+        if full or apart[batches[-1][0]] != apart[k]:
+            batches.append([])
+            count = 0
+        batches[-1].append(k)
+        count += n
+    return batches
+
+
+def searched(
+    sets: Sequence[Sequence[Labelled]], columns: int, folds: Sequence[int] = ()
+) -> Searched:
+    """The same batches of sets, to be kept as long as they are needed. folds: of the structures of the first"""
+    batches = []
+    for n, own in enumerate(sets):
+        for b in batched(own, columns, folds=() if n else folds):
+            batches.append([own[k].atoms for k in b])
+    return Searched(batches, min(LIMIT, available() // 8))
 
 
 def keys_of(t: Target) -> dict[Key, int]:

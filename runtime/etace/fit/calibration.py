@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.special import erfinv
 
+from etace.searched import in_order
+
 ONE, TWO = 0.6827, 0.9545  # of a normal distribution
 NOMINAL = np.linspace(0.05, 0.95, 19)
 UNSURE = 0.10  # a coverage this far from the nominal one is called off
@@ -58,8 +60,9 @@ class Coverage:
 
 def judge(model: Any, structures: Sequence[Any]) -> list[Coverage]:
     """Coverage of energies and forces by the spread of the model's committee; structures: `etace.data.Labelled`"""
-    found = list(model.committee_many([s.atoms for s in structures]))
-    pairs = list(zip(structures, found, strict=True))
+    order = in_order([s.atoms for s in structures], model.searched)
+    found = model.committee_many([structures[k].atoms for k in order])
+    pairs = [(structures[k], r) for k, r in zip(order, found, strict=True)]
     out = []
     for kind in ("energy", "forces"):
         own = [(s, r) for s, r in pairs if getattr(s, kind) is not None]

@@ -15,7 +15,7 @@ from etace.data.isolated import isolated
 from etace.domain import Domain, Pair, Ranges, ranges
 from etace.errors import ModelFileError, RequestError
 from etace.fit import odd, repulsion
-from etace.fit.assemble import Plan, Target, assemble, plan
+from etace.fit.assemble import Plan, Target, assemble, plan, searched
 from etace.fit.calibration import Coverage, judge, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
@@ -125,6 +125,8 @@ def run(
     building = ThreadPoolExecutor(1, thread_name_prefix="etace").submit(model.build)
     parts, told = _read(model, settings, progress, data)
     train = parts.train.structures
+    once = searched([own.structures for own in parts.sets.values()], model.length_basis + 1)
+    model.search_once(once)
     progress.begin("distances")
     seen = _distances(model, parts.train)
     for other in (parts.valid, parts.test):
@@ -170,6 +172,7 @@ def run(
     doubts = _against(model, train, compared["train"], cores, progress)
     progress.begin("dimers")
     curves = dimers(model, seen)
+    del once  # structures may change again
     progress.done("dimers", "of all pairs")
     for line in [*doubts, *holes(curves)]:
         progress.note(f"warning: {line}")

@@ -11,7 +11,7 @@ import numpy as np
 from etace.errors import StructureError
 from etace.fit.factors import KINDS
 from etace.inference.form import VOIGT
-from etace.structure import densest_first
+from etace.searched import in_order
 
 UNITS = {"energy": "meV/atom", "forces": "eV/Å", "virial": "meV/atom"}
 TOTAL = "all"
@@ -56,7 +56,7 @@ class Error:
 
 def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
     """Predictions beside the labels (`etace.data.Labelled`), in their order."""
-    dense = densest_first([s.atoms for s in structures])
+    dense = in_order([s.atoms for s in structures], model.searched)
     results = model.evaluate_many([structures[k].atoms for k in dense])
     try:
         found = dict(zip(dense, results, strict=True))

@@ -28,13 +28,13 @@ enum { ETACE_OK, ETACE_NUMBER, ETACE_SPECIES, ETACE_CELL, ETACE_CLOSE, ETACE_MAN
 // owner: [extended], atom of every row; shift: [extended][3], whole cell vectors, also of the atoms' own
 // rows; images: [atoms + 1], where those of each start behind the atoms; extended: atoms and images;
 // longest: rows of neighbours of the block that has most; each: blocks of a part;
-// closest: [structures][kinds][kinds], the least square of a distance between neighbours of two species,
-// infinite where there are none
+// closest, farthest: [structures][kinds][kinds], the least and the largest square of a distance between
+// neighbours of two species, infinite and 0 where there are none
 struct etace_list {
     int64_t atoms, extended, blocks, longest, each;
     int64_t *slot, *rows, *images;
     int32_t *species, *atom, *neighbour, *owner, *shift;
-    double *closest;
+    double *closest, *farthest;
 };
 
 // One structure: its cell in short vectors, and what its search keeps. Its candidates are its atoms, from
@@ -60,7 +60,7 @@ struct etace_work {
     struct etace_search *each;             // [structures]
     int32_t *structure;                    // [atoms]
     double *x;                             // [extended][3], of all candidates
-    double *closest;                       // of the list
+    double *closest, *farthest;            // of the list
     int32_t *found;                        // [capacity][2], candidate and species
     int64_t count, capacity;
 };
@@ -326,8 +326,9 @@ static int etace_sort(struct etace_search *s, const struct etace_list *list, con
 static int etace_far(struct etace_work *w, struct etace_list *list, int32_t kinds) {
     const int64_t count = w->structures * kinds * kinds;
     w->closest = list->closest = etace_room(count, sizeof *list->closest);
-    if (!list->closest) return ETACE_MEMORY;
-    for (int64_t k = 0; k < count; k++) list->closest[k] = HUGE_VAL;
+    w->farthest = list->farthest = etace_room(count, sizeof *list->farthest);
+    if (!list->closest || !list->farthest) return ETACE_MEMORY;
+    for (int64_t k = 0; k < count; k++) list->closest[k] = HUGE_VAL, list->farthest[k] = 0;
     return ETACE_OK;
 }
 
@@ -335,7 +336,8 @@ static int etace_far(struct etace_work *w, struct etace_list *list, int32_t kind
 static int etace_find(struct etace_work *w, int64_t i, int32_t kinds, int32_t z) {
     const struct etace_search *const s = w->each + w->structure[i];
     const double *const x = w->x + 3 * i, *const limit = s->limit + (int64_t)kinds * z;
-    double *const closest = w->closest + ((int64_t)w->structure[i] * kinds + z) * kinds;
+    const int64_t own = ((int64_t)w->structure[i] * kinds + z) * kinds;
+    double *const closest = w->closest + own, *const farthest = w->farthest + own;
     int64_t low[3], high[3], count = w->count;
     for (int d = 0; d < 3; d++) {
         const int64_t b = etace_bin(s, x, d);
@@ -362,6 +364,7 @@ static int etace_find(struct etace_work *w, int64_t i, int32_t kinds, int32_t z)
                 if (s->row[k] == i) continue;
                 if (square < ETACE_LEAST * ETACE_LEAST) return ETACE_CLOSE;
                 if (square < closest[s->kind[k]]) closest[s->kind[k]] = square;
+                if (square > farthest[s->kind[k]]) farthest[s->kind[k]] = square;
                 w->found[2 * count] = s->row[k];
                 w->found[2 * count + 1] = s->kind[k];
                 ++count;
@@ -625,7 +628,8 @@ static void etace_work_free(struct etace_work *w) {
 
 void etace_list_free(struct etace_list *list) {
     free(list->slot), free(list->rows), free(list->images), free(list->species), free(list->atom);
-    free(list->neighbour), free(list->owner), free(list->shift), free(list->closest);
+    free(list->neighbour), free(list->owner), free(list->shift);
+    free(list->closest), free(list->farthest);
     memset(list, 0, sizeof *list);
 }
 

@@ -25,7 +25,7 @@ SOURCE = Path(__file__).with_name("list.c")
 
 NUMBERS = ("atoms", "extended", "blocks", "longest", "each")
 LONG, SHORT = ("slot", "rows", "images"), ("species", "atom", "neighbour", "owner", "shift")
-REAL = ("closest",)
+REAL = ("closest", "farthest")
 KIND: dict[str, np.dtype[Any]] = {
     **dict.fromkeys(LONG, np.dtype(np.int64)),
     **dict.fromkeys(SHORT, np.dtype(np.int32)),
@@ -47,9 +47,10 @@ class List(ctypes.Structure):
         content = ctypes.string_at(getattr(self, name), prod(shape) * kind.itemsize)
         return np.frombuffer(content, kind).reshape(shape).copy()
 
-    def closest_of(self, structures: int, n_species: int) -> np.ndarray:
-        """[structures, species, species], Å, of neighbours; infinite where there are none."""
-        return np.sqrt(self.array("closest", structures, n_species, n_species))
+    def spans(self, structures: int, n_species: int) -> np.ndarray:
+        """[structures, 2, species, species], as `Paired.span` of each."""
+        found = [self.array(name, structures, n_species, n_species) for name in REAL]
+        return np.sqrt(np.stack(found, axis=1))
 
     def layout(self, n_species: int, lanes: int, structure: np.ndarray | None) -> Layout:
         """A copy. structure: [atoms], of a batch"""
@@ -73,10 +74,15 @@ class List(ctypes.Structure):
 def listed(
     structures: Sequence[Paired], n_species: int, lanes: int, batch: bool, toolchain: Toolchain
 ) -> Layout:
-    """The same as `layout`, by C where that can be. Raises StructureError."""
-    c = lister(toolchain)
-    found = None if c is None else _listed(c, structures, n_species, lanes, batch)
-    return layout(structures, n_species, lanes, batch) if found is None else found
+    """The same as `layout`, by C where that can be; what is kept, if it is. Raises StructureError."""
+
+    def make() -> Layout:
+        c = lister(toolchain)
+        found = None if c is None else _listed(c, structures, n_species, lanes, batch)
+        return layout(structures, n_species, lanes, batch) if found is None else found
+
+    kept = structures[0].kept
+    return make() if kept is None else kept.listed(structures, (n_species, lanes, batch), make)
 
 
 @lru_cache(maxsize=4)
@@ -113,8 +119,8 @@ def _listed(
     if failed:
         return None
     try:
-        for s, own in zip(structures, made.closest_of(len(counts), n_species), strict=True):
-            s.know_closest(own)
+        for s, own in zip(structures, made.spans(len(counts), n_species), strict=True):
+            s.know_span(own)
         structure = np.repeat(np.arange(len(counts), dtype=np.int32), counts) if batch else None
         return made.layout(n_species, lanes, structure)
     finally:

@@ -15,7 +15,7 @@ from etace.inference.form import NINE
 from etace.jacobian import SparseJacobian, sparse_jacobian
 from etace.native.arrays import aligned, at, whole
 from etace.native.build import library
-from etace.native.layout import FAR
+from etace.native.layout import FAR, Layout
 from etace.native.listing import listed
 from etace.native.program import RowProgram, RowTerm
 from etace.native.toolchain import Toolchain
@@ -105,6 +105,10 @@ class RowKernel:
         self._run(params, structures, terms, np.arange(len(B), dtype=np.int32), B)
         return B
 
+    def listed(self, structures: Sequence[Paired]) -> Layout:
+        """Of a batch. Raises StructureError."""
+        return listed(structures, len(self.program.species), self.lanes, True, self.toolchain)
+
     def _run(
         self,
         params: Any,
@@ -117,7 +121,7 @@ class RowKernel:
     ) -> None:
         if not terms or not len(site):
             return
-        graph = listed(structures, len(self.program.species), self.lanes, True, self.toolchain)
+        graph = self.listed(structures)
         cells = np.array([s.cell for s in structures], self.dtype)
         positions = np.concatenate([s.positions for s in structures], dtype=self.dtype)
         own, count = len(graph.owner), len(terms)
