@@ -125,8 +125,8 @@ def test_lists_in_c_and_in_python_find_the_same_distances(model):
     for atoms in (alloy(), squeezed(), fcc111("Cu", (2, 2, 3), vacuum=4.0), Atoms("Cu")):
         by_python, by_c = model.paired(atoms, skin=0.3), model.paired(atoms, skin=0.3)
         model.evaluator.prepare([by_c])
-        assert "closest" in by_c.__dict__ or model.backend_in_use.startswith("jax")
-        np.testing.assert_allclose(by_c.closest, by_python.closest, rtol=1e-12)
+        assert "span" in by_c.__dict__ or model.backend_in_use.startswith("jax")
+        np.testing.assert_allclose(by_c.span, by_python.span, rtol=1e-12)
 
 
 def test_it_is_kept_in_the_file_and_goes_with_the_parameters(model, tmp_path):

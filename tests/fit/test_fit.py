@@ -143,7 +143,7 @@ def replace_by_qr(s):
 
 def test_factors_do_not_depend_on_cores_or_on_being_stopped(model, data, tmp_path):
     goals = targets(data, ("energy", "forces"), Weights())
-    goals = goals * 12
+    goals = goals * 24
     shape = plan(model, goals)
     assert len(shape.tasks) > 3
     whole = assemble(model, goals, shape, cores=1)

@@ -27,7 +27,7 @@ from etace.memory import available
 from etace.parallel import ordered
 from etace.searched import LIMIT, Searched
 
-SMALLEST, ATOMS = 256, 1024  # atoms in a batch, at least and at most, by size of their rows
+SMALLEST, ATOMS = 256, 512  # atoms in a batch, at least and at most, by size of their rows
 TALL = 5  # rows of a task per column
 TASK = 1 << 28  # bytes of the rows of a task, about, at most
 BESIDE = 1 << 30  # bytes that a fit takes beside what grows with the square of its columns
