@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -68,16 +69,31 @@ class Task:
     slots: tuple[int, ...]
 
 
+class Joining(Enum):
+    """Which rows share a factor, though they are of different keys: where memory is not for one of each."""
+
+    NONE = "none"
+    KINDS = "of all kinds and config types"
+    FOLDS = "of all kinds, config types and folds"
+
+    def __call__(self, key: Key) -> Key:
+        """Of what becomes of the rows of a key."""
+        if self is Joining.NONE:
+            return key
+        return Key(key.split, "", JOINED, 0 if self is Joining.FOLDS else key.fold)
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """order of the work. atoms: of a batch, padding included; atoms_of: real ones of each task
-    weights: that rows have from the start, where memory is for one factor of each split only; else None"""
+    joining: which rows share a factor; weights: that they have from the start then"""
 
     tasks: tuple[Task, ...]
     atoms: int
     structures: int
     atoms_of: tuple[int, ...]
-    weights: Weights | None = None
+    joining: Joining = Joining.NONE
+    weights: Weights = Weights()
 
 
 def plan(
@@ -94,7 +110,7 @@ def plan(
     Raises RequestError: memory is not for so many columns.
     """
     columns = model.length_basis + 1
-    joined = _must_join(targets, columns, available() if free is None else free)
+    joining = _joining(targets, columns, available() if free is None else free)
     classes = [0] * len(targets)
     if model.row_kernel is None:
         longest = [_longest(model, t) for t in targets]
@@ -117,7 +133,7 @@ def plan(
         Task(tuple(map(tuple, t)), tuple(max(classes[k] for k in b) for b in t)) for t in tasks
     )
     real = tuple(sum(len(targets[k].atoms) for b in t for k in b) for t in tasks)
-    return Plan(made, atoms, STRUCTURES, real, weights if joined else None)
+    return Plan(made, atoms, STRUCTURES, real, joining, weights)
 
 
 def batched(
@@ -142,9 +158,7 @@ def _cut(
 ) -> list[list[int]]:
     """Places in the order of their kinds and sizes, in batches of so many atoms at most but where one structure has
     more. apart: what is the same in a batch"""
-    order = sorted(
-        range(len(structures)), key=lambda k: (kinds[k], -len(structures[k].atoms), k)
-    )
+    order = sorted(range(len(structures)), key=lambda k: (kinds[k], -len(structures[k].atoms), k))
     batches: list[list[int]] = []
     count = 0
     for k in order:
@@ -173,25 +187,33 @@ def keys_of(t: Target) -> dict[Key, int]:
     """The factors that its rows belong to, and how many rows each has."""
     labels = {"energy": t.energy, "forces": t.forces, "virial": t.virial}
     sizes = {"energy": 1, "forces": 3 * len(t.atoms), "virial": len(VOIGT)}
-    return {Key(t.split, t.group, kind): sizes[kind] for kind, x in labels.items() if x is not None}
+    return {
+        Key(t.split, t.group, kind, t.fold): sizes[kind]
+        for kind, x in labels.items()
+        if x is not None
+    }
 
 
-def _must_join(targets: Sequence[Target], columns: int, free: int) -> bool:
-    """Whether memory is for one factor of each split only. Raises RequestError: for less than that."""
+def _joining(targets: Sequence[Target], columns: int, free: int) -> Joining:
+    """As little of it as memory needs. Raises RequestError: it is not even for one factor of each split."""
     rows: Counter[Key] = Counter()
     for t in targets:
         rows.update(keys_of(t))
-    splits = len({key.split for key in rows})
-    square, usable = 8 * columns**2, SPARE * free - BESIDE
-    apart = sum(8 * columns * min(n, columns) for n in rows.values()) + 2 * square
-    if apart <= usable:
-        return False
-    if (splits + 1) * square <= usable:
-        return True
-    fit = int(max(usable, 0) / (8 * (splits + 1))) ** 0.5
+    usable, needed = SPARE * free - BESIDE, 0
+    for how in Joining:
+        joined: Counter[Key] = Counter()
+        for key, n in rows.items():
+            joined[how(key)] += n
+        train = sum(key.split == "train" for key in joined)
+        # the factors; their sum, where there are several; what is solved
+        lines = sum(min(n, columns) for n in joined.values()) + columns * (1 + (train > 1))
+        needed = 8 * columns * lines
+        if needed <= usable:
+            return how
+    fit = int(columns * (max(usable, 0) / needed) ** 0.5) - 1
     raise RequestError(
-        f"a fit of {columns - 1} columns needs {((splits + 1) * square + BESIDE) / 1e9:.3g} GB of memory, and "
-        f"{SPARE * free / 1e9:.3g} GB may be used: {int(fit)} columns would fit"
+        f"a fit of {columns - 1} columns needs {(needed + BESIDE) / 1e9:.3g} GB of memory, and "
+        f"{SPARE * free / 1e9:.3g} GB may be used: {max(fit, 0)} columns would fit"
     )
 
 
@@ -225,10 +247,10 @@ def rows_of(
     y: labels less what no linear parameter changes. A virial has six rows: xx, yy, zz, yz, xz, xy.
     """
     for key, A, y, weight in _rows_of(model, targets, members, slots, shape):
-        if shape.weights is None:
+        if shape.joining is Joining.NONE:
             yield key, _row(A, y, weight)
         elif weight := weight * shape.weights(key.group, key.kind):
-            yield replace(key, group="", kind=JOINED), _row(A, y, weight)
+            yield shape.joining(key), _row(A, y, weight)
 
 
 def _rows_of(

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from etace.errors import ModelFileError, NoDigestWarning
-from etace.fit.assemble import Plan, Target
+from etace.fit.assemble import Joining, Plan, Target
 from etace.fit.factors import JOINED, KINDS, Factor, Key
 from etace.io import schema
 from etace.io.cache import seal
@@ -35,7 +35,10 @@ ABOUT = schema.record(
         "done": schema.whole(1),
         "keys": schema.listed(
             schema.row(
-                schema.one_of("train", "validation"), GROUP, schema.one_of(*KINDS, JOINED), schema.whole(-1)
+                schema.one_of("train", "validation"),
+                GROUP,
+                schema.one_of(*KINDS, JOINED),
+                schema.whole(-1),
             )
         ),
         "rows": schema.listed(schema.whole()),
@@ -139,6 +142,7 @@ def fingerprint(model: Any, targets: Sequence[Target], shape: Plan) -> str:
         ):  # fmt: skip
             h.update(b"-" if a is None else np.ascontiguousarray(a).tobytes())
     h.update(repr([(t.batches, t.slots) for t in shape.tasks]).encode())
-    if shape.weights is not None:
+    if shape.joining is not Joining.NONE:
+        h.update(shape.joining.value.encode())
         h.update(json.dumps(shape.weights.resolved(), sort_keys=True).encode())
     return h.hexdigest()

@@ -15,7 +15,7 @@ from etace.data.isolated import isolated
 from etace.domain import Domain, Pair, Ranges, ranges
 from etace.errors import ModelFileError, RequestError
 from etace.fit import odd, repulsion
-from etace.fit.assemble import Plan, Target, assemble, plan, searched
+from etace.fit.assemble import Joining, Plan, Target, assemble, plan, searched
 from etace.fit.calibration import Coverage, judge, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
@@ -140,9 +140,9 @@ def run(
     progress.begin("neighbour lists")
     goals = _goals(model, parts, seen, settings, weights)
     shape = plan(model, goals, weights)
-    if shape.weights is not None:
+    if shape.joining is not Joining.NONE:
         progress.note(
-            f"memory is for one factor of {model.length_basis} columns: labels are weighted as rows are made"
+            f"memory is for one factor of the rows {shape.joining.value}: weights stay as they are"
         )
     progress.done("neighbour lists", count(len(shape.tasks), "task"))
     factors = _factors(model, goals, shape, settings, progress, cores, scheduler, keep)
