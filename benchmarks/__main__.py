@@ -24,6 +24,9 @@ def main() -> int:
     parser.add_argument("--core", type=int, default=cores_here()[-1], help="to measure on")
     parser.add_argument("--rounds", type=int, default=5, help="turns of everyone (5)")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn (0.5)")
+    parser.add_argument(
+        "--columns", type=int, nargs="+", default=(), help="sizes of the table `columns`"
+    )
     asked = parser.parse_args()
     if unknown := [name for name in asked.tables if name not in TABLES]:
         parser.error(f"no such table: {', '.join(unknown)}; there are: {', '.join(TABLES)}")
@@ -32,7 +35,7 @@ def main() -> int:
     print(report.about(here) + "\n", flush=True)
     if asked.quick:
         return _quick(asked.core)
-    session = Session(asked.core, asked.rounds, asked.seconds, peers=not asked.no_peers)
+    session = Session(asked.core, asked.rounds, asked.seconds, not asked.no_peers, asked.columns)
     done: list[report.Table] = []
     for name in asked.tables or TABLES:
         start = time.perf_counter()

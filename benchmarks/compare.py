@@ -38,12 +38,14 @@ class Session:
     """What a run of the benchmarks was asked for.
 
     core: the one to measure on; rounds: turns of everyone; seconds: length of a turn
+    columns: sizes of large fits, instead of those of the table
     """
 
     core: int
     rounds: int = 5
     seconds: float = 0.5
     peers: bool = True
+    columns: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         self.pythons: dict[str, Any] = {"ours": sys.executable}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.compare import Session
 from benchmarks.report import Table
-from benchmarks.tables import fit, forms, growth, kernels, md, speed
+from benchmarks.tables import columns, fit, forms, growth, kernels, md, speed
 
 TABLES: dict[str, Callable[[Session], Table]] = {
     "linear_si": speed.linear_si,
@@ -24,4 +24,5 @@ TABLES: dict[str, Callable[[Session], Table]] = {
     "md": md.md,
     "nve": md.nve,
     "fit": fit.fit,
+    "columns": columns.columns,
 }
