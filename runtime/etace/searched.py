@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Searched:
             now = tuple(a.copy() for a in _numbers(atoms))
             found.positions, found.pbc = found.positions.copy(), found.pbc.copy()  # no views
             if self.room(2 * sum(a.nbytes for a in now)):
-                found.kept = self
+                found.keeper = ref(self)
                 _, found = self._paired.setdefault(id(atoms), (now, found))
         return found
 

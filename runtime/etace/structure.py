@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,7 +47,7 @@ class Bonds:
 class Paired:
     """positions: [n, 3], Å; cell: [3, 3], Å, vectors are rows; pbc: [3], bool
     species: [n], index into the model's; reach: [species, species], Å, strictly beyond that of pairs
-    bonds: what they are paired for; kept: where lists of them are kept, or None"""
+    bonds: what they are paired for; keeper: of what is found of them, as long as it is there; None: nobody"""
 
     positions: np.ndarray
     cell: np.ndarray
@@ -54,11 +55,16 @@ class Paired:
     species: np.ndarray
     reach: np.ndarray
     bonds: Bonds
-    kept: Searched | None = None
+    keeper: ref[Searched] | None = None
     _pairs: Neighbours | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    @property
+    def kept(self) -> Searched | None:
+        """Where what is found of them is kept."""
+        return None if self.keeper is None else self.keeper()
 
     @property
     def pairs(self) -> Neighbours:

@@ -143,13 +143,13 @@ def batched(
     folds: Sequence[int] = (),
 ) -> list[list[int]]:
     """Places of structures whose neighbours and rows are found together by native kernels: of one split, fold and
-    config type, and of one batch of those that are known. folds: of structures that do not say it"""
+    config type, or of one batch of those that are known. folds: of structures that do not say it"""
     most = max(SMALLEST, min(ATOMS, TASK // (24 * columns)))
     kinds = []
     for k, s in enumerate(structures):
         place = None if known is None else known.place(s.atoms)
         split, fold = getattr(s, "split", ""), getattr(s, "fold", folds[k] if folds else 0)
-        kinds.append((split, fold, s.group, -1 if place is None else place))
+        kinds.append((split, fold, -1, s.group) if place is None else (split, fold, place, ""))
     return _cut(structures, most, kinds, kinds)
 
 
