@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etace.errors import StructureError
-from etace.searched import groups
+from etace.searched import groups, in_order
 
 if TYPE_CHECKING:
     from etace.model import Model
@@ -127,9 +127,11 @@ def ranges(model: Any, structures: Iterable[Any], names: Sequence[str] = ()) -> 
     there is none. names: of the structures, for messages"""
     n = len(model.species)
     least, most = np.full((n, n), np.inf), np.zeros((n, n))
-    left = iter(names)
-    for group in groups(structures, ATOMS, model.searched):
-        own = [next(left, "") for _ in group]
+    structures = list(structures)
+    order = in_order(structures, model.searched)
+    left = iter([names[k] if names else "" for k in order])
+    for group in groups([structures[k] for k in order], ATOMS, model.searched):
+        own = [next(left) for _ in group]
         found = []
         for atoms, name in zip(group, own, strict=True):
             with _about(name):

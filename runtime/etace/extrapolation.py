@@ -44,7 +44,7 @@ def learned(model: Model, structures: Sequence[Any]) -> tuple[np.ndarray, list[n
     """
     n, F = model.potential.site_columns.shape
     grams, largest = np.zeros((n, F + 1, F + 1)), np.zeros(n)
-    order = in_order(structures, model.searched)
+    order = in_order(structures, model.batches)
     structures = [structures[k] for k in order]
     for species, B, _ in _with_one(bases(model, structures)):
         for z in np.unique(species):
@@ -90,7 +90,7 @@ def bases(
     model: Model, structures: Iterable[Any]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Some structures after the other: (species [n], b_i [n, F], where each structure ends)."""
-    found = groups(structures, ATOMS, model.searched)
+    found = groups(structures, ATOMS, model.batches)
     slots = [0]  # at least, once the first has said how many
 
     def basis(group: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

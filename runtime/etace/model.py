@@ -326,6 +326,12 @@ class Model:
         """Where neighbours are kept, or None."""
         return None if self._searched is None else self._searched()
 
+    @property
+    def batches(self) -> Searched | None:
+        """The same, where native kernels take structures in its batches."""
+        kept = self.searched
+        return None if kept is None or self.row_kernel is None else kept
+
     def prepare(self, atoms: Atoms, *, skin: float = 0.0) -> PreparedAtoms:
         """One structure with its list of neighbours: what `evaluate_prepared` takes.
 
@@ -422,7 +428,7 @@ class Model:
         if not atoms_per_batch >= 1:
             raise RequestError(f"atoms_per_batch must be 1 or more, found {atoms_per_batch}")
         done = 0
-        for group in groups(structures, atoms_per_batch, self.searched):
+        for group in groups(structures, atoms_per_batch, self.batches):
             yield self._batch_of([self.paired(a) for a in group], done, told)
             done += len(group)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import etace
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 from etace.fit.assemble import batched, searched
 from etace.searched import Searched, groups, in_order
@@ -48,8 +49,19 @@ def searches(monkeypatch):
     return found
 
 
+def large(atoms, k):
+    """Twice the atoms, moved a little, as another config type."""
+    double = atoms.repeat((2, 1, 1))
+    double.rattle(0.01, seed=k)
+    double.info["config_type"] = "large"
+    energy, forces = 2 * atoms.get_potential_energy(), np.tile(atoms.get_forces(), (2, 1))
+    double.calc = SinglePointCalculator(double, energy=energy, forces=forces)
+    return double
+
+
 def test_each_structure_of_a_fit_is_searched_once(spec, searches):
     frames = read(TRAIN, ":24")
+    frames[3::4] = [large(a, k) for k, a in enumerate(frames[3::4])]  # sizes and types alternate
     found = etace.fit_model(
         spec, frames[:18], test=frames[18:], kinds=("energy", "forces"), committee=3,
         valid_fraction=0.2, calibrate=True,

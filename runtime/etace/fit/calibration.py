@@ -60,7 +60,7 @@ class Coverage:
 
 def judge(model: Any, structures: Sequence[Any]) -> list[Coverage]:
     """Coverage of energies and forces by the spread of the model's committee; structures: `etace.data.Labelled`"""
-    order = in_order([s.atoms for s in structures], model.searched)
+    order = in_order([s.atoms for s in structures], model.batches)
     found = model.committee_many([structures[k].atoms for k in order])
     pairs = [(structures[k], r) for k, r in zip(order, found, strict=True)]
     out = []

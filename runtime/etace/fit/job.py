@@ -43,6 +43,7 @@ from etace.model import Model
 from etace.parallel import one_blas_thread
 from etace.report.dimers import Dimer, dimers, holes, remarks
 from etace.report.grades import Grades, by_group, sentence
+from etace.searched import in_order
 from etace.telling import Lines
 from etace.words import count
 
@@ -296,7 +297,8 @@ def _grade(model: Model, parts: Parts, progress: Progress) -> dict[str, Grades]:
     model.set_extrapolation(L)
     found = {"train": by_group(train, own)}
     if parts.test:
-        test = parts.test.structures
+        order = in_order([s.atoms for s in parts.test.structures], model.batches)
+        test = [parts.test.structures[k] for k in order]
         own = [*model.extrapolation_grades([s.atoms for s in test])]
         found["test"] = by_group(test, own)
         progress.note(f"extrapolation grade of the test set: {sentence(found['test'])}")

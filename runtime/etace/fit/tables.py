@@ -56,7 +56,7 @@ class Error:
 
 def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
     """Predictions beside the labels (`etace.data.Labelled`), in their order."""
-    dense = in_order([s.atoms for s in structures], model.searched)
+    dense = in_order([s.atoms for s in structures], model.batches)
     results = model.evaluate_many([structures[k].atoms for k in dense])
     try:
         found = dict(zip(dense, results, strict=True))
