@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 from etace.fit.assemble import TASK, merge_into
-from etace.fit.factors import Factor, Key, eliminate, factor, system
+from etace.fit.factors import JOINED, Factor, Key, eliminate, factor, system
 from etace.fit.solve import evidence
 from etace.inference.evaluator import available_cores
 from etace.parallel import one_blas_thread, ordered
 from scipy.fft import dct
 
-KEY = Key("train", "default", "forces")
+KEY = Key("train", "", JOINED)  # as where memory is short
 NOISE = 1e-3
 MEMBERS = 8  # of a committee
 
@@ -63,6 +63,7 @@ def fitted(given: Rows, cores: int) -> dict[str, Any]:
     total: dict[Key, Factor] = {}
     for own in ordered(lambda k: {KEY: factor([given.block(k)])}, range(len(given)), cores):
         merge_into(total, own)
+    total[KEY].pack()
     done("rows and QR, s")
     whole = system(total, lambda key: 1.0)
     reduced = eliminate(whole, np.zeros(given.columns, bool))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from etace.data import read
 from etace.errors import RequestError
-from etace.fit import triangle
+from etace.fit import factors, triangle
 from etace.fit.assemble import BESIDE, SPARE, Joining, assemble, merge_into, plan
 from etace.fit.checkpoint import Checkpoint
 from etace.fit.factors import JOINED, Factor, Key, System, eliminate, factor, merged, system
@@ -150,12 +150,23 @@ def test_a_scaled_system_is_made_when_it_is_asked_for():
 
 @pytest.mark.parametrize("first", [0, 3])
 @pytest.mark.parametrize("dependent", [False, True])
-def test_free_columns_anywhere_are_eliminated_with_their_posterior(first, dependent):
+@pytest.mark.parametrize("packed", [False, True])
+def test_free_columns_anywhere_are_eliminated_with_their_posterior(
+    first, dependent, packed, monkeypatch
+):
+    monkeypatch.setattr(factors, "ROWS", 4)  # several blocks
     rng = np.random.default_rng(0)
     A, y = rng.normal(size=(60, 9)), rng.normal(size=60)
     if dependent:
         A[:, first + 1] = 2 * A[:, first]
-    whole = system({KEY: factor([np.column_stack([A, y])])}, lambda key: 1.0)
+    one = factor([np.column_stack([A, y])])
+    plain = system({KEY: one.copy()}, lambda key: 1.0)
+    if packed:
+        one.pack()
+    whole = system({KEY: one}, lambda key: 1.0)
+    np.testing.assert_array_equal(whole.R, plain.R)
+    assert (whole.z == plain.z).all() and (whole.rest, whole.rows) == (plain.rest, plain.rows)
+    assert whole.norm == pytest.approx(y @ y)
     free = np.isin(np.arange(9), [first, first + 1])
     done = eliminate(whole, free)
     c = done.back(np.linalg.lstsq(done.rest.R, done.rest.z, rcond=None)[0])
@@ -230,6 +241,7 @@ def test_rows_share_a_factor_where_memory_is_short(model):
     assert sorted(folds) == [Key("train", "", JOINED, fold) for fold in range(3)]
     assert list(one) == [Key("train", "", JOINED)] and shape.joining is Joining.FOLDS
     found = [solve(model, f, weights, Prior()) for f in (apart, folds, one)]
+    assert found[2].system.rows == found[0].system.rows
     rows = [model.energy_forces_virial_basis(s.atoms).forces for s in data]
     for other in found[1:]:
         assert other.notes["log evidence"] == pytest.approx(found[0].notes["log evidence"])
@@ -237,7 +249,8 @@ def test_rows_share_a_factor_where_memory_is_short(model):
             np.testing.assert_allclose(A @ other.c, A @ found[0].c, atol=1e-6)
     with pytest.raises(RequestError, match="memory is for one only"):
         tune_noise(model, one, weights, Prior())
-    fit = int(columns / 2**0.5) - 1
+    assert one[Key("train", "", JOINED)].packed is not None
+    fit = int(columns / 1.5**0.5) - 1
     with pytest.raises(RequestError, match=f"{columns - 1} columns .* {fit} columns would fit"):
         made(1)
 

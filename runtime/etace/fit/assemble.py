@@ -204,9 +204,9 @@ def _joining(targets: Sequence[Target], columns: int, free: int) -> Joining:
         joined: Counter[Key] = Counter()
         for key, n in rows.items():
             joined[how(key)] += n
-        train = sum(key.split == "train" for key in joined)
-        # the factors; their sum, where there are several; what is solved
-        lines = sum(min(n, columns) for n in joined.values()) + columns * (1 + (train > 1))
+        # the factors, their sum and what is solved; the last one is packed before
+        lines = sum(min(n, columns) for n in joined.values())
+        lines += columns // 2 if how is Joining.FOLDS else 2 * columns
         needed = 8 * columns * lines
         if needed <= usable:
             return how
@@ -333,4 +333,7 @@ def assemble(
     for k, own in enumerate(found):
         merge_into(total, own)
         done(start + k + 1, total)
+    for key in total:
+        if key.kind == JOINED and shape.joining is Joining.FOLDS:
+            total[key].pack()
     return total

@@ -16,6 +16,7 @@ import numpy as np
 
 from etace.fit.triangle import absorb, absorb_triangle, is_upper, triangulate
 
+ROWS = 256  # of a block of a packed triangle
 KINDS = ("energy", "forces", "virial")
 JOINED = "joined"  # in place of a kind: rows of all kinds and config types, weighted
 
@@ -31,13 +32,17 @@ class Key:
     fold: int = 0
 
 
+Blocks = list[tuple[int, np.ndarray]]  # rows of a triangle from their first row and column on
+
+
 @dataclass(eq=False)
 class Factor:
     """rows: how many stand behind it; R: [k, P + 1], k <= rows: the rows themselves where there are not more
-    than columns, else triangular"""
+    than columns, else triangular; packed: in place of R, without what is 0"""
 
     rows: int
     R: np.ndarray
+    packed: Blocks | None = None
 
     @property
     def triangular(self) -> bool:
@@ -55,6 +60,13 @@ class Factor:
     @property
     def spent(self) -> bool:
         return self.rows > 0 == len(self.R)
+
+    def pack(self) -> Blocks:
+        """R in half the memory, from now on: only a system can be made of it."""
+        if self.packed is None:
+            R = self.take()
+            self.packed = [(k, R[k : k + ROWS, k:].copy(order="F")) for k in range(0, len(R), ROWS)]
+        return self.packed
 
 
 Factors = Mapping[Key, Factor]
@@ -93,12 +105,12 @@ def merged(a: Factor, b: Factor) -> Factor:
 
 
 def _appended(R: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows of both, as many as there are columns at most; those that are left). There is room for as many again."""
+    """(rows of both, as many as there are columns at most; those that are left). There is room for more."""
     columns, have = R.shape[1], len(R)
     want = min(have + len(more), columns)
     room = R.base
     if room is None or len(room) < want or not room.flags.f_contiguous:
-        room = np.empty((min(2 * want, columns), columns), order="F")
+        room = np.empty((min(4 * want, columns), columns), order="F")
         room[:have] = R
     room[have:want] = more[: want - have]
     return room[:want], more[want - have :]
@@ -139,8 +151,91 @@ class System:
 
     def loss(self, c: np.ndarray) -> float:
         """|A c - y|^2"""
-        d = self.R @ c - self.z
+        d = self.times(c) - self.z
         return float(d @ d) + self.rest
+
+    def times(self, c: np.ndarray) -> np.ndarray:
+        """R @ c"""
+        return np.asarray(self.R @ c)
+
+    @property
+    def upper(self) -> bool:
+        return is_upper(self.R)
+
+    def top(self, n: int) -> np.ndarray:
+        """[n, P + 1], the first rows of [R z]."""
+        return np.concatenate([self.R[:n], self.z[:n, None]], axis=1)
+
+    def below(self, n: int, more: np.ndarray) -> System:
+        """What is left without the first n rows and columns, R triangular, with more rows. more: [k, P - n + 1]"""
+        rows = self.rows - n + len(more)
+        if not len(more):
+            return System(self.R[n:, n:], self.z[n:], self.rest, rows)
+        return _parted(_both(System(self.R[n:, n:], self.z[n:], 0.0, 0), more), rows, self.rest)
+
+
+def _both(whole: System, more: np.ndarray) -> np.ndarray:
+    """[P + 1, P + 1], the triangle of the rows of [R z] and of more."""
+    P = len(whole.z)
+    out = np.zeros((P + 1, P + 1), order="F")
+    out[:-1] = whole.beside()
+    absorb(out, np.asfortranarray(more))
+    return out
+
+
+class _Packed(System):
+    """Of a packed triangle: R is made when it is asked for."""
+
+    _blocks: Blocks
+
+    def __init__(self, blocks: Blocks, rest: float, rows: int):
+        """blocks: of [R z], or with a last row below, which is not looked at"""
+        z = np.concatenate([own[:, -1] for _, own in blocks])[: blocks[0][1].shape[1] - 1]
+        for name, value in (("_blocks", blocks), ("z", z), ("rest", rest), ("rows", rows)):
+            object.__setattr__(self, name, value)
+
+    @staticmethod
+    def of(blocks: Blocks, rows: int, rest: float = 0.0) -> _Packed:
+        """Of [A | y]."""
+        return _Packed(blocks, rest + float(blocks[-1][1][-1, -1] ** 2), rows)
+
+    @cached_property
+    def R(self) -> np.ndarray:
+        return self.beside()[:, :-1]
+
+    @property
+    def upper(self) -> bool:
+        return True
+
+    def beside(self, out: np.ndarray | None = None) -> np.ndarray:
+        P = len(self.z)
+        out = np.empty((P, P + 1), order="F") if out is None else out
+        for k, own in self._blocks:
+            out[k : k + len(own), :k] = 0
+            out[k : k + len(own), k:] = own[: P - k]
+        return out
+
+    def times(self, c: np.ndarray) -> np.ndarray:
+        return np.concatenate([own[:, :-1] @ c[k:] for k, own in self._blocks])[: len(self.z)]
+
+    def top(self, n: int) -> np.ndarray:
+        out = np.zeros((n, len(self.z) + 1))
+        for k, own in self._blocks:
+            if k < n:
+                out[k : k + len(own), k:] = own[: n - k]
+        return out
+
+    def below(self, n: int, more: np.ndarray) -> System:
+        blocks = [
+            (max(k - n, 0), own[max(n - k, 0) :, max(n - k, 0) :])
+            for k, own in self._blocks
+            if k + len(own) > n
+        ]
+        rows = self.rows - n + len(more)
+        rest = _Packed(blocks, self.rest, rows)
+        if not len(more):
+            return rest
+        return _Packed.of(Factor(rows, _both(rest, more)).pack(), rows, self.rest)
 
 
 class _Scaled(System):
@@ -171,8 +266,12 @@ def system(factors: Factors, weight: Callable[[Key], float]) -> System:
     used = [(weight(key), factors[key]) for key in sorted(factors)]
     parts = [(w, f) for w, f in used if w > 0]
     rows = sum(f.rows for _, f in parts)
-    if len(parts) == 1 and parts[0][0] == 1 and parts[0][1].triangular:
-        return _parted(parts[0][1].R, rows)
+    if len(parts) == 1 and parts[0][0] == 1:
+        alone = parts[0][1]
+        if alone.packed is not None:
+            return _Packed.of(alone.packed, rows)
+        if alone.triangular:
+            return _parted(alone.R, rows)
     columns = used[0][1].R.shape[1] if used else 0
     R = np.zeros((columns, columns), order="F")
     tall = [(w, f.R) for w, f in parts if f.triangular]
@@ -252,9 +351,10 @@ def eliminate(whole: System, free: np.ndarray) -> Eliminated:
     if not len(first):
         none = np.zeros((0, 0))
         return Eliminated(whole, first, others, none, none, np.zeros(0), np.zeros((0, len(others))))
-    leading = first[-1] == len(first) - 1 and is_upper(whole.R)
-    reach = len(first) if leading else len(whole.R)  # rows that the free columns have
-    top, z = whole.R[:reach], whole.z[:reach]
+    leading = first[-1] == len(first) - 1 and whole.upper
+    reach = len(first) if leading else len(whole.z)  # rows that the free columns have
+    top = whole.top(reach)
+    top, z = top[:, :-1], top[:, -1]
     _, s, Vt = np.linalg.svd(top[:, first], full_matrices=False)
     n = int((s > 1e-12 * s[0]).sum())
     span = Vt[:n].T
@@ -262,7 +362,7 @@ def eliminate(whole: System, free: np.ndarray) -> Eliminated:
     if leading:
         Q, _ = np.linalg.qr(A[:, :n], mode="complete")
         A = Q.T @ A
-        rest = _below(whole, A[n:, n:])
+        rest = whole.below(len(first), A[n:, n:])
     else:
         R = np.zeros((max(A.shape), A.shape[1]), order="F")
         R[: len(A)] = A
@@ -271,17 +371,3 @@ def eliminate(whole: System, free: np.ndarray) -> Eliminated:
         rest = _parted(R[n : A.shape[1], n:], whole.rows - n, whole.rest)
     own = np.triu(A[:n, :n])
     return Eliminated(rest, first, others, span, own, A[:n, -1].copy(), A[:n, n:-1].copy())
-
-
-def _below(whole: System, more: np.ndarray) -> System:
-    """What is left of a triangular system without its first rows and columns, of which more rows are left.
-    more: [k, others + 1]"""
-    others, first = more.shape[1] - 1, len(whole.R) - more.shape[1] + 1
-    rows = whole.rows - first + len(more)
-    R, z = whole.R[first:, first:], whole.z[first:]
-    if not len(more):
-        return System(R, z, whole.rest, rows)
-    both = np.zeros((others + 1, others + 1), order="F")
-    both[:-1, :-1], both[:-1, -1] = R, z
-    absorb(both, np.asfortranarray(more))
-    return _parted(both, rows, whole.rest)
