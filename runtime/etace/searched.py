@@ -90,12 +90,11 @@ def in_order(structures: Sequence[Any], searched: Searched | None) -> list[int]:
     """Places of `ase.Atoms` such that batches stand together, others as `densest_first` says."""
     from etace.structure import densest_first
 
-    dense = densest_first(structures)
-    if searched is None:
-        return dense
-    places = [searched.place(a) for a in structures]
-    where = {k: (-1, n) if places[k] is None else (places[k], k) for n, k in enumerate(dense)}
-    return sorted(dense, key=lambda k: where[k])
+    places = [None if searched is None else searched.place(a) for a in structures]
+    known = sorted((place, k) for k, place in enumerate(places) if place is not None)
+    others = [k for k, place in enumerate(places) if place is None]
+    dense = densest_first([structures[k] for k in others])
+    return [*(others[n] for n in dense), *(k for _, k in known)]
 
 
 def groups(

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
-from etace.fit.assemble import batched, searched
-from etace.searched import Searched, groups, in_order
+from etace.domain import ranges
+from etace.fit.assemble import batched, plan, searched
+from etace.fit.fitting import targets
+from etace.fit.weights import Weights
+from etace.searched import LIMIT, Searched, groups, in_order
 
 TRAIN = Path(__file__).parents[2] / "examples/data/SiO2_EDI_train.xyz"
 SPEC = """etace 1
@@ -71,6 +74,20 @@ def test_each_structure_of_a_fit_is_searched_once(spec, searches):
         pytest.skip("no compiler")
     assert times == [1] * len(frames)
     assert found.model.searched is None
+
+
+def test_without_kernels_pairs_are_kept_too(spec, searches):
+    model = etace.load(spec, backend="jax")
+    data = etace.data.read([TRAIN], want=("energy", "forces")).structures[:5]
+    assert model.row_kernel is None and model.batches is None
+    kept = searched([data], 100)
+    model.search_once(kept)
+    ranges(model, [s.atoms for s in data])
+    plan(model, targets(data, ("energy", "forces"), Weights()))
+    for s in data:
+        model.graph(s.atoms)
+    assert [searches[s.atoms.positions.tobytes()] for s in data] == [1] * 5
+    assert kept.left < LIMIT
 
 
 def test_beyond_the_budget_results_are_the_same(spec, searches):

@@ -11,7 +11,7 @@ import numpy as np
 
 from etace.domain import ranges
 from etace.errors import RequestError
-from etace.fit.assemble import MANY, Target, assemble, plan
+from etace.fit.assemble import MANY, Target, assemble, plan, searched
 from etace.fit.factors import JOINED, Factor, Factors, Key, System, eliminate, system
 from etace.fit.posterior import Posterior
 from etace.fit.priors import Prior, gamma
@@ -72,6 +72,8 @@ def fit(
         raise RequestError("there are no structures to fit")
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
+    once = searched([structures, validation], model.length_basis + 1)
+    model.search_once(once)
     walls = dimers(model, ranges(model, [s.atoms for s in structures])) if repulsion else []
     goals = targets([*structures, *validation], kinds, weights, walls)
     held = slice(len(structures), len(structures) + len(validation))
@@ -79,6 +81,7 @@ def fit(
     shape = plan(model, goals, weights)
     clock("neighbour lists")
     factors = assemble(model, goals, shape, cores or available_cores())
+    del once  # structures may change again
     clock("rows and QR")
     done = solve(model, factors, weights, prior, solver)
     clock("solve")
