@@ -310,9 +310,9 @@ class Model:
         self._searched = ref(searched)
 
     def list_together(self, structures: Sequence[Paired]) -> None:
-        """Search for the neighbours of several, as rows and evaluations will, if what makes those is there already
-        and nothing is wrong with any."""
-        if "_chosen_rows" not in self.__dict__:  # a compiler is still at work
+        """Search for the neighbours of several, as rows will, if what makes those is there already and nothing is
+        wrong with any."""
+        if "_chosen_rows" not in self.__dict__:  # nobody has asked for rows
             return
         with suppress(StructureError):
             if self.row_kernel is not None:

@@ -72,6 +72,7 @@ def fit(
         raise RequestError("there are no structures to fit")
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
+    _ = model.row_kernel  # which lists neighbours
     once = searched([structures, validation], model.length_basis + 1)
     model.search_once(once)
     walls = dimers(model, ranges(model, [s.atoms for s in structures])) if repulsion else []

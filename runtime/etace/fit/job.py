@@ -122,10 +122,14 @@ def run(
     )  # fmt: skip
     progress.done("compile the spec", f"{model!r}")
     _check_room(settings.committee, model.length_basis)
-    # a C compiler works while data are read; where they are wrong, nobody waits for it to say so
+    # a C compiler works while data are read; where files are wrong, nobody waits for it to say so
     building = ThreadPoolExecutor(1, thread_name_prefix="etace").submit(model.build)
     parts, told = _read(model, settings, progress, data)
     train = parts.train.structures
+    progress.begin("kernels")
+    building.result()
+    progress.note(f"design rows: {model.rows_in_use}")
+    progress.done("kernels", model.rows_in_use)
     once = searched([own.structures for own in parts.sets.values()], model.length_basis + 1)
     model.search_once(once)
     progress.begin("distances")
@@ -134,10 +138,6 @@ def run(
         if other:
             _distances(model, other)  # what is wrong with it is found now, not after the work
     progress.done("distances", "of all pairs")
-    progress.begin("kernels")
-    building.result()
-    progress.note(f"design rows: {model.rows_in_use}")
-    progress.done("kernels", model.rows_in_use)
     progress.begin("neighbour lists")
     goals = _goals(model, parts, seen, settings, weights)
     shape = plan(model, goals, weights)
