@@ -99,18 +99,21 @@ class Plan:
 def plan(
     model: Any,
     targets: Sequence[Target],
-    weights: Weights = Weights(),  # noqa: B008 (frozen)
+    weights: Weights | None = None,
     free: int | None = None,
 ) -> Plan:
     """Where JAX makes the rows, by shapes: needs the lists of neighbours of all structures once, for their
     longest ones.
 
-    weights: of the rows, for where they are joined; free: bytes of memory; None: what there is
+    weights: that rows may have from the start, so that they can be joined; None: they never are, and nobody asks
+    for memory; free: bytes of it; None: what there is
 
     Raises RequestError: memory is not for so many columns.
     """
     columns = model.length_basis + 1
-    joining = _joining(targets, columns, available() if free is None else free)
+    joining = Joining.NONE
+    if weights is not None:
+        joining = _joining(targets, columns, available() if free is None else free)
     classes = [0] * len(targets)
     if model.row_kernel is None:
         longest = [_longest(model, t) for t in targets]
@@ -133,7 +136,7 @@ def plan(
         Task(tuple(map(tuple, t)), tuple(max(classes[k] for k in b) for b in t)) for t in tasks
     )
     real = tuple(sum(len(targets[k].atoms) for b in t for k in b) for t in tasks)
-    return Plan(made, atoms, STRUCTURES, real, joining, weights)
+    return Plan(made, atoms, STRUCTURES, real, joining, weights or Weights())
 
 
 def batched(

@@ -35,7 +35,7 @@ from etace.fit.solvers import has_posterior, solver
 from etace.fit.split import Parts, held_out
 from etace.fit.table import OLD_RULE
 from etace.fit.tables import Comparison, compare
-from etace.fit.tuning import tune_noise, tune_prior
+from etace.fit.tuning import NO_NOISE, tune_noise, tune_prior
 from etace.fit.weights import Weights
 from etace.inference.evaluator import available_cores
 from etace.loading import load
@@ -142,6 +142,8 @@ def run(
     goals = _goals(model, parts, seen, settings, weights)
     shape = plan(model, goals, weights)
     if shape.joining is not Joining.NONE:
+        if settings.noise_per_kind:
+            raise RequestError(NO_NOISE)
         progress.note(
             f"memory is for one factor of the rows {shape.joining.value}: weights stay as they are"
         )

@@ -17,6 +17,7 @@ from etace.fit.solve import evidence, golden
 from etace.fit.weights import Weights
 
 STEPS = 12  # of a golden section: the interval shrinks to 0.3 %
+NO_NOISE = "noise per kind needs a factor for each kind, and memory is for one only"
 GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
     "algebraic": {"p": (1, 2, 3, 4, 5, 6), "wl": (0.4, 2 / 3, 1.0, 1.5)},
     "algebraic_ace1": {"p": (1, 2, 3, 4, 5, 6), "wl": (0.75, 1.5, 3.0)},
