@@ -31,6 +31,7 @@ from etace.searched import LIMIT, Searched
 SMALLEST, ATOMS = 256, 512  # atoms in a batch, at least and at most, by size of their rows
 TALL = 5  # rows of a task per column
 TASK = 1 << 28  # bytes of the rows of a task, about, at most
+WAITING = 1 << 31  # bytes of tasks at work, about, at most
 BESIDE = 1 << 30  # bytes that a fit takes beside what grows with the square of its columns
 SPARE = 0.9  # of the memory there is may be used
 STRUCTURES = 64  # in a batch, at most
@@ -332,7 +333,12 @@ def assemble(
     """
     total = {} if total is None else dict(total)
     tasks = shape.tasks[start:]
-    found = ordered(lambda task: reduce_task(model, targets, task, shape), tasks, cores)
+    each = 16 * (model.length_basis + 1) * 3 * max(shape.atoms_of, default=0)  # bytes, with a copy
+    found = ordered(
+        lambda task: reduce_task(model, targets, task, shape),
+        tasks,
+        max(1, min(cores, WAITING // max(each, 1))),
+    )
     for k, own in enumerate(found):
         merge_into(total, own)
         done(start + k + 1, total)
