@@ -6,6 +6,7 @@ import hashlib
 import types
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,12 @@ def load(
     return loaded
 
 
-def compiler() -> Any:
-    """The package `etacec`. Raises EtaceError: it is not installed."""
+def compiler(part: str = "") -> Any:
+    """The package `etacec`, or a module of it. Raises EtaceError: it is not installed."""
     try:
-        import etacec
+        return import_module(f"etacec.{part}" if part else "etacec")
     except ImportError:
         raise EtaceError("the compiler (package etacec) is not installed with this etace") from None
-    return etacec
 
 
 def _from_spec(

@@ -73,7 +73,7 @@ WRONG = [
     ("weights = { a = { energy = -1 } }", "`weights.a.energy` must be a number from 0 to 1e+12"),
     ("weights = { a = { energy = inf } }", "`weights.a.energy` must be a number from 0 to 1e+12"),
     ("weights = [1]", "`weights` must be a table"),
-    ('prior = "none"', "`prior` must be a table with some of kind, p, wl, wn, blocks"),
+    ('prior = "none"', "`prior` must be a table with some of kind, p, wl, wn, n, blocks"),
     ("prior = { smoothness = 4 }", "`prior.smoothness` is unknown"),
     ("prior = { kind = 4 }", "`prior.kind` must be one of algebraic"),
     ("prior = { p = [4] }", "`prior.p` must be a number from 0 to 20, found a list with 4"),
@@ -247,7 +247,8 @@ def test_what_an_earlier_version_wrote_is_read(tmp_path):
     found = from_toml(path)
     assert found.solver_options == {"lambda": 1.0}
     assert found.keys == {"energy": "E", "stress": ""}
-    assert found.prior == {"kind": "algebraic", "p": 4.0, "blocks": {"ace.two_body": 2.0}}
+    prior = {"kind": "algebraic", "p": 4.0, "n": "index", "blocks": {"ace.two_body": 2.0}}
+    assert found.prior == prior, "what n is was not asked then"
     assert found.train[1] == "postgresql://h/db@x<9"
     old = path.read_text().replace("holdout = 0.0", "holdout = 0.2").replace("seed = 0", "seed = 5")
     path.write_text(old, encoding="utf8")

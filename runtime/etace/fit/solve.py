@@ -28,6 +28,7 @@ from etace.fit.posterior import Posterior, Triangular
 from etace.fit.triangle import absorb_diagonal, spectrum
 
 AT_ONCE = 1 << 18  # numbers
+STEPS = 256  # of log q, for each factor e: the evidence is flat, and finer digits of its maximum are rounding
 FLOOR = 1e-20  # of the noise, relative to the mean square of the labels: noiseless data have none
 
 
@@ -112,7 +113,7 @@ def evidence(
         parts = np.array_split(np.exp(grid), 1 + len(grid) * r // AT_ONCE)
         k = int(np.argmax(np.concatenate([best(part)[0] for part in parts])))
         ends = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
-        q = float(np.exp(golden(one, *ends)))
+        q = float(np.exp(round(golden(one, *ends) * STEPS) / STEPS))
     log_evidence, v0 = (float(found[0]) for found in best(np.array([q])))
     notes = {
         "rank": float(r),

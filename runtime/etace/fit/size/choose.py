@@ -33,7 +33,7 @@ from etace.fit.size.path import Step, grow, slope, smallest
 from etace.fit.size.validated import Validation
 from etace.fit.size.weighting import by_config_type
 from etace.fit.weights import Weights
-from etace.loading import from_text
+from etace.loading import compiler, from_text
 from etace.parallel import one_blas_thread
 from etace.words import count
 
@@ -121,7 +121,7 @@ def choose(
     energies: of single atoms, eV; bound: small, medium or large, what it may grow to; seed: of folds and of
     what is drawn from many structures; minutes: from now, after which nothing larger is tried
     """
-    from etacec import defaults
+    defaults = compiler("defaults")
 
     size = defaults.size_of(bound)
     some = _sample(structures, seed)
@@ -153,7 +153,7 @@ def choose(
 
 def _scouted(search: _Search, size: Any) -> tuple[float, float, Step]:
     """(l weight, reach, step) of small models, compared at one number of columns."""
-    from etacec import defaults
+    defaults = compiler("defaults")
 
     species = len(search.elements)
     most = min(size.functions, SCOUT * (1 + species) // 2, search.rows // (2 * species))
@@ -183,7 +183,7 @@ def _scouted(search: _Search, size: Any) -> tuple[float, float, Step]:
 def _sized(
     search: _Search, bound: str, l_weight: float, reach: float, start: Step, weigh: bool
 ) -> Step:
-    from etacec import defaults
+    defaults = compiler("defaults")
 
     names = list(defaults.SIZES)
     path: list[Step] = []
@@ -238,7 +238,7 @@ def _pass(
     search: _Search, shape: Any, what: str
 ) -> tuple[Columns, Validation, Moments, np.ndarray]:
     """One pass over the data with a model that holds all smaller ones."""
-    from etacec import defaults
+    defaults = compiler("defaults")
 
     text = defaults.spec(search.elements, search.energies, shape)
     model = from_text(text, "default.etace")

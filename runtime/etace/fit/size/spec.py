@@ -34,8 +34,7 @@ def default_spec(
         Si=-1.0,O=-2.0 (eV); minutes: for the choice; tell: takes lines for people
     Raises RequestError: no elements, sizes or numbers there.
     """
-    compiler()
-    from etacec import defaults
+    defaults = compiler("defaults")
 
     defaults.size_of(bound)
     names = _names(elements, structures)
