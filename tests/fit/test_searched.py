@@ -67,7 +67,7 @@ def test_each_structure_of_a_fit_is_searched_once(spec, searches):
     frames[3::4] = [large(a, k) for k, a in enumerate(frames[3::4])]  # sizes and types alternate
     found = etace.fit_model(
         spec, frames[:18], test=frames[18:], kinds=("energy", "forces"), committee=3,
-        valid_fraction=0.2, calibrate=True,
+        valid_fraction=0.2, calibrate=True, md=False,
     )  # fmt: skip
     times = [searches[np.asarray(a.positions, float).tobytes()] for a in frames]
     if found.model.row_kernel is None:
