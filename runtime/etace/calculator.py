@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 UNCERTAINTIES = ("energy", "forces", "none")
+OF_ENERGY = ("energy_std", "energy_bound95")  # without forces of the members
 
 
 class Calculator(AseCalculator):
@@ -54,9 +55,11 @@ class Calculator(AseCalculator):
         energy, free_energy: eV; energies: [N], eV; forces: [N, 3], eV/Å; virial: [3, 3], eV
         stress: [6], eV/Å^3, ASE's sign and Voigt order (xx, yy, zz, yz, xz, xy), and stresses: [N, 6],
             of each atom's energy, which add up to it; both for a periodic cell of three vectors
-        energy_std, eV: of a model with a committee; forces_std: [N, 3], eV/Å: where it is asked for, or
-            uncertainty is "forces"
-        extrapolation_grade: [N], 1: as far from the training data as the farthest atom in it
+        energy_std, eV: of a model with a committee; where they are asked for, or uncertainty is "forces",
+            forces_std: [N, 3], eV/Å; virial_std: [3, 3], eV; stress_std: [6], eV/Å^3: 68 % of the errors are
+            within them, if the committee is calibrated (`etace.uncertainty`)
+        energy_bound95, eV, and forces_bound95: [N, 3], eV/Å, beside them: 95.4 % of the errors are within these
+        extrapolation_grade: [N]; hardly an atom like those in the training data is above 1
 
     parameters: the model's name, its file and that file's sha256 (of a spec: the spec's, and that of the
     parameters). skin, uncertainty and extrapolation can be set at any time, also by `set`. Calculators can be
@@ -77,6 +80,10 @@ class Calculator(AseCalculator):
         "virial",
         "energy_std",
         "forces_std",
+        "virial_std",
+        "stress_std",
+        "energy_bound95",
+        "forces_bound95",
         "extrapolation_grade",
     ]
 
@@ -191,14 +198,14 @@ class Calculator(AseCalculator):
         graded = self.extrapolation or "extrapolation_grade" in properties
         if graded and model.extrapolation is None:
             raise PropertyNotImplementedError("the model has no extrapolation grades")
-        asked = [p for p in properties if p.endswith("_std")]
+        asked = [p for p in properties if p.endswith(("_std", "_bound95"))]
         std = model.committee is not None and (bool(asked) or self.uncertainty != "none")
         if asked and not std:
             raise PropertyNotImplementedError("the model has no committee: no " + ", ".join(asked))
         revision, near = model.revision, self._neighbours(here)
         r: Result | CommitteeResult
         if std:
-            forces = self.uncertainty == "forces" or "forces_std" in asked
+            forces = self.uncertainty == "forces" or any(p not in OF_ENERGY for p in asked)
             r = model.evaluate_committee_prepared(near, forces=forces)
         else:
             r = model.evaluate_prepared(near)
@@ -214,8 +221,11 @@ class Calculator(AseCalculator):
         }
         if isinstance(r, CommitteeResult):
             self.results["energy_std"] = r.energy_std
-            if r.forces_std is not None:
+            self.results["energy_bound95"] = r.bound("energy", 0.954)
+            if forces:
                 self.results["forces_std"] = r.forces_std
+                self.results["forces_bound95"] = r.bound("forces", 0.954)
+                self.results["virial_std"] = r.virial_std
         if graded:
             self.results["extrapolation_grade"] = next(model.extrapolation_grades([here]))
         if here.cell.rank == 3 and here.pbc.any():
@@ -223,6 +233,9 @@ class Calculator(AseCalculator):
             stress = -0.5 * (r.virial + r.virial.T) / volume
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
             self.results["stresses"] = -r.virials / volume
+            if "virial_std" in self.results:
+                std = self.results["virial_std"] / volume
+                self.results["stress_std"] = full_3x3_to_voigt_6_stress(std)
 
     def _neighbours(self, atoms: Atoms) -> PreparedAtoms:
         near = self._prepared

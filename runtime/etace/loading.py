@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from etace import extrapolation
 from etace.backend import check_settings
 from etace.domain import Domain
 from etace.errors import EtaceError, ModelFileError, ParameterError, RequestError, SpecError
@@ -19,6 +20,7 @@ from etace.io import schema
 from etace.io.model_file import read_model
 from etace.model import File, Model
 from etace.potential import Potential
+from etace.uncertainty import RAW, Calibration
 from etace.words import shortened
 
 
@@ -172,8 +174,12 @@ def from_tensors(
     loaded = from_compilation(done, metadata["model"])
     loaded.params = _params_of(tensors, loaded, where)
     try:
-        loaded.set_committee(tensors.get("committee"))
-        loaded.set_extrapolation(tensors.get("extrapolation"))
+        calibration = (
+            Calibration.from_json(metadata["calibration"]) if "calibration" in metadata else RAW
+        )
+        loaded.set_committee(tensors.get("committee"), calibration)
+        graded_by = metadata.get("graded_by", extrapolation.TRAINING)
+        loaded.set_extrapolation(tensors.get("extrapolation"), graded_by)
     except ParameterError as error:
         raise ModelFileError(f"{where}: {error}") from None
     if "domain" in metadata:

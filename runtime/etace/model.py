@@ -28,6 +28,7 @@ from etace.blocks import in_blocks
 from etace.committee import CommitteeResult
 from etace.domain import Domain, Gap
 from etace.errors import DomainWarning, EtaceError, ParameterError, RequestError, StructureError
+from etace.extrapolation import TRAINING
 from etace.graph import AtomGraph
 from etace.inference.blocks import BlockGraph, Capacity, pack
 from etace.inference.evaluator import Evaluator, Members
@@ -47,6 +48,7 @@ from etace.rows import HostRows, Rows
 from etace.searched import Searched, groups
 from etace.store import Store
 from etace.structure import Paired, paired_atoms
+from etace.uncertainty import RAW, Calibration
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -141,7 +143,9 @@ class Model:
         self._kernel = kernel
         self._row_program = rows
         self._committee: np.ndarray | None = None
+        self._calibration = RAW
         self._extrapolation: np.ndarray | None = None
+        self._graded_by = TRAINING
         self._member_params: list[Any] = []
         self._revision = 0
         self._told: set[tuple[str, ...]] = set()
@@ -237,6 +241,7 @@ class Model:
         self.card = self.file = None
         self.domain = None
         self._committee, self._member_params, self._extrapolation = None, [], None
+        self._calibration = RAW
         self._revision += 1
 
     @property
@@ -492,8 +497,16 @@ class Model:
         self._store.notice()
         return self._committee
 
-    def set_committee(self, values: ArrayLike | None) -> None:
+    @property
+    def calibration(self) -> Calibration:
+        """From the spread of the committee to the size of errors; without scales where nobody found them."""
+        self._store.notice()
+        return self._calibration
+
+    def set_committee(self, values: ArrayLike | None, calibration: Calibration = RAW) -> None:
         """values: [M, P], M of 2 or more, copied; None: no committee. The model's own parameters are its mean.
+
+        calibration: of its spread; default: none
 
         Raises ParameterError: another shape, or numbers that are not finite.
         """
@@ -508,6 +521,7 @@ class Model:
         own: Any = () if made is None else made
         self._member_params = [self.potential.set_linear_parameters(params, m) for m in own]
         self._committee = None if made is None else frozen(made)
+        self._calibration = RAW if made is None else calibration
         self._revision += 1
 
     def evaluate_committee(self, atoms: Atoms, *, forces: bool = True) -> CommitteeResult:
@@ -554,6 +568,8 @@ class Model:
                 float(r.energy[k]), r.energies[own], r.forces[own], r.virial[k], r.virials[own],
                 r.member_energy[:, k],
                 None if r.member_forces is None else r.member_forces[:, own],
+                None if r.member_virial is None else r.member_virial[:, k],
+                self._calibration,
             )  # fmt: skip
             start += n
 
@@ -565,8 +581,15 @@ class Model:
         self._store.notice()
         return self._extrapolation
 
-    def set_extrapolation(self, values: ArrayLike | None) -> None:
+    @property
+    def graded_by(self) -> str:
+        """What a grade of 1 is measured by: held-out atoms (`etace.extrapolation`), or training atoms: the oddest one in the
+        training data, in files of versions before."""
+        return self._graded_by
+
+    def set_extrapolation(self, values: ArrayLike | None, graded_by: str = TRAINING) -> None:
         """values: [species, F + 1, F + 1] ([species, F, F] in files of etace 0.1), copied; None: no grades.
+        graded_by: see there
 
         Raises ParameterError: another shape, or numbers that are not finite.
         """
@@ -582,12 +605,12 @@ class Model:
                     f"extrapolation needs {list(shapes[0])}, not {list(own.shape)}"
                 )
             made = frozen(own)
-        self._extrapolation = made
+        self._extrapolation, self._graded_by = made, graded_by
         self._revision += 1
 
     def extrapolation_grades(self, structures: Sequence[Atoms]) -> Iterator[np.ndarray]:
-        """Of the atoms of each structure: [N]. 1: as far from what is known as the farthest atom that
-        was fitted; see `etace.extrapolation`. Raises RequestError: the model has none."""
+        """Of the atoms of each structure: [N]. 1: hardly an atom like those in the training data is
+        beyond it (`graded_by`); see `etace.extrapolation`. Raises RequestError: the model has none."""
         if self.extrapolation is None:
             raise RequestError("this model has no extrapolation grades: `etace fit` makes them")
         return extrapolation.grades(self, self.extrapolation, structures)
@@ -725,8 +748,12 @@ class Model:
         }
         if self._committee is not None:
             tensors["committee"] = self._committee
+            if self._calibration.scales:
+                metadata["calibration"] = self._calibration.as_json()
         if self._extrapolation is not None:
             tensors["extrapolation"] = self._extrapolation.astype(np.float32)
+            if self._graded_by != TRAINING:
+                metadata["graded_by"] = self._graded_by
         if self.domain is not None:
             metadata["domain"] = self.domain.as_json()
         if self.card is not None:

@@ -27,7 +27,9 @@ def reduced(model: Model) -> tuple[Any, ...]:
     state = {
         "params": held(model.params),
         "committee": model.committee,
+        "calibration": model.calibration,
         "extrapolation": model.extrapolation,
+        "graded_by": model.graded_by,
     }
     settings = {
         name: getattr(model, name)
@@ -58,8 +60,8 @@ def _made(data: bytes) -> Model:
     tensors, metadata, state, settings = pickle.loads(data)
     model = from_tensors(tensors, metadata, "the pickled model")
     model.params = state["params"]
-    model.set_committee(state["committee"])
-    model.set_extrapolation(state["extrapolation"])
+    model.set_committee(state["committee"], state["calibration"])
+    model.set_extrapolation(state["extrapolation"], state["graded_by"])
     for name, value in settings.items():
         setattr(model, name, value)
     return model

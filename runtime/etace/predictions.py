@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 PREFIX = "etace_"
-OF_ATOMS = ("energies", "forces", "stresses", "forces_std", "extrapolation_grade")
+OF_ATOMS = ("energies", "forces", "stresses", "forces_std", "forces_bound95", "extrapolation_grade")
 
 
 def drop(atoms: Any) -> None:

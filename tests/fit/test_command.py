@@ -167,7 +167,7 @@ def test_what_makes_no_sense_is_refused_before_the_work(spec, tmp_path):
             ("--weight", "forces=1e300"),
             "--weight default:forces must be a number from 0 to 1e+12, found 1e+300",
         ),
-        (("--calibrate",), "--calibrate is for a committee"),
+        (("--committee", "1"), "--committee must be 0, or 2 members or more, found 1"),
     ):
         done = etace_fit(*options, *more)
         assert done.exit_code == 2 and message in done.stderr and not out.exists()

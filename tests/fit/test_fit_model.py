@@ -103,7 +103,7 @@ def test_options_and_defaults_are_those_of_the_command(spec):
         ({"spec": "small.etace"}, RequestError, "a fit needs data"),
         ({"spec": "small.etace", "train": "none.xyz"}, EtaceError, "none.xyz: no such file"),
         ({"spec": "small.etace", "train": [3]}, DataError, "train:0 is int, not an ase.Atoms"),
-        ({"spec": "small.etace", "train": "ATOMS", "calibrate": True}, RequestError, "committee"),
+        ({"spec": "small.etace", "train": "ATOMS", "committee": 1}, RequestError, "committee"),
         ({"spec": "small.etace", "train": "ATOMS", "solver": "lu"}, RequestError, "`solver`"),
         ({"spec": "small.etace", "train": "ATOMS", "output": "m.pt"}, RequestError, "`output`"),
         ({"spec": "none.etace", "train": "ATOMS"}, EtaceError, "none.etace"),

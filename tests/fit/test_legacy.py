@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase.io import read
 from etace.errors import NoDigestWarning
+from etace.extrapolation import TRAINING
 from etace.fit.checkpoint import Checkpoint
 from etacec.cli import app
 from typer.testing import CliRunner
@@ -43,7 +44,9 @@ def test_a_model_of_the_first_format_gives_the_same_numbers(name, tmp_path):
     if "member_energies" in expected:
         for own, old in zip(model.committee_many(frames), expected["member_energies"], strict=True):
             close(own.member_energies, old, relative)
+        assert not model.calibration.scales
     if "grades" in expected:
+        assert model.graded_by == TRAINING
         for own, old in zip(model.extrapolation_grades(frames), expected["grades"], strict=True):
             close(own, old, max(relative, 1e-8))
     model.save(tmp_path / "new.safetensors")
@@ -64,6 +67,14 @@ def test_a_command_says_it_in_a_line():
     ]
     done = CliRunner().invoke(app, ["info", str(LEGACY / "zbl.safetensors"), "--json"])
     assert json.loads(done.stdout)["overrides"] == {"level": "3"}
+
+
+def test_info_says_what_its_numbers_meant():
+    shown = " ".join(
+        CliRunner().invoke(app, ["info", str(LEGACY / "committee.safetensors")]).stdout.split()
+    )
+    assert "uncalibrated: the spread of the posterior" in shown
+    assert "1: the oddest atom of its species in training, as versions before had it" in shown
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_the_table_has_every_setting_and_every_option():
 WRONG = [
     ('repulsion = "false"', '`repulsion` must be true or false, without quotes, found "false"'),
     ("repulsion = 0", "`repulsion` must be true or false, found 0"),
-    ("calibrate = 1", "`calibrate` must be true or false, found 1"),
+    ("calibrate = 1", "`calibrate` must be one of folds, validation, none, found 1"),
     ("extrapolation = []", "`extrapolation` must be true or false, found an empty list"),
     ("calibrate = true", "`calibrate` is for a committee, and there is none"),
     ("committee = 1000000000", "`committee` must be a whole number from 0 to 10000"),
@@ -48,7 +48,7 @@ WRONG = [
     ("holdout = nan", "`holdout` must be a number from 0 to less than 1, found nan"),
     ("holdout = 1", "`holdout` must be a number from 0 to less than 1, found 1"),
     ("valid_fraction = 1", "`valid_fraction` must be a number from 0 to less than 1, found 1"),
-    ("committee = 4\ncalibrate = true", "`calibrate` needs structures that are not fitted"),
+    ("committee = 4\ncalibrate = true", "`calibrate` by validation needs structures that are not fitted"),
     ('test = ["b.xyz"]\ntest_fraction = 0.1', "`test` names another"),
     ('holdout = "0.1"', '`holdout` must be a number from 0 to less than 1, found "0.1"'),
     ("seed = 1.5", "`seed` must be a whole number"),
@@ -246,6 +246,7 @@ def test_what_an_earlier_version_wrote_is_read(tmp_path):
     )
     found = from_toml(path)
     assert found.solver_options == {"lambda": 1.0}
+    assert found.calibrate == "none"
     assert found.keys == {"energy": "E", "stress": ""}
     prior = {"kind": "algebraic", "p": 4.0, "n": "index", "blocks": {"ace.two_body": 2.0}}
     assert found.prior == prior, "what n is was not asked then"

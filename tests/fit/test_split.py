@@ -85,7 +85,8 @@ def test_labels_of_the_test_set_change_nothing_but_its_errors(tmp_path):
     train = tmp_path / "few.xyz"
     write(train, frames)
     ways = (
-        {"committee": 4, "calibrate": True, "tune_prior": True},
+        {"committee": 4, "calibrate": "validation", "tune_prior": True},
+        {"committee": 4},
         {"solver": "omp", "solver_options": {"within": 1.5}},
     )
     for more in ways:
@@ -105,6 +106,11 @@ def test_labels_of_the_test_set_change_nothing_but_its_errors(tmp_path):
             assert second.scale == pytest.approx(first.scale, rel=1e-6)
             forces = judge(first.model, first.data.valid.structures)[-1]
             assert forces.one == pytest.approx(0.683, abs=0.01)
+        a, b = (o.model.calibration for o in (first, second))
+        by_folds = "committee" in more and "calibrate" not in more
+        assert set(a.scales) == ({"energy", "forces"} if by_folds else set())
+        for kind, own in a.scales.items():
+            assert own.spread == pytest.approx(b.scales[kind].spread, rel=1e-3)
         assert (len(first.test) == 6 and len(first.valid) == 4) or len(first.valid) == 5
         a, b = (np.abs([c.errors("energy") for c in o.test]).max() for o in (first, second))
         assert b > a + 100

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import math
 import random
 import tempfile
 from collections.abc import Iterator
@@ -25,9 +26,11 @@ import safetensors.numpy
 from ase import Atoms
 from ase.build import bulk
 from etace.errors import ModelFileError
+from etace.extrapolation import HELD_OUT
 from etace.io.model_file import KEY, read_model, write_model
 from etace.loading import load
 from etace.model import Model
+from etace.uncertainty import Calibration, Scale
 from etacec.cli import app
 from etacec.pipeline import spec_digest
 from typer.main import get_command
@@ -71,9 +74,11 @@ def whole() -> tuple[bytes, dict[str, np.ndarray], dict[str, Any]]:
         model = load(spec)
         draw = np.random.default_rng(0)
         model.set_linear_parameters(draw.normal(size=model.length_basis))
-        model.set_committee(draw.normal(size=(2, model.length_basis)))
+        scale = Scale(4.0, 0.1, (1.0, 1.6, 2.1, 2.8, math.inf), 99)
+        calibration = Calibration({"energy": scale, "forces": scale}, 5, 40)
+        model.set_committee(draw.normal(size=(2, model.length_basis)), calibration)
         n, F = model.potential.site_columns.shape
-        model.set_extrapolation(draw.normal(size=(n, F, F)))
+        model.set_extrapolation(draw.normal(size=(n, F, F)), HELD_OUT)
         model.card = {"model": "m", "elements": ["Si", "O"], "data": {"train": {"structures": 3}}}
         model.save(path)
         return path.read_bytes(), *read_model(path)

@@ -22,10 +22,10 @@ import numpy as np
 from etace.data import read
 from etace.errors import EtaceError
 from etace.fit.assemble import assemble, plan
+from etace.fit.crossvalidation import draw as draw_members
 from etace.fit.factors import KINDS
 from etace.fit.fitting import solve, targets
 from etace.fit.gather import keys_of
-from etace.fit.job import draw as draw_members
 from etace.fit.job import prior_of, tuned
 from etace.fit.rules import Flag, Maybe, Number, Rule, Whole, Word
 from etace.fit.settings import Settings, from_toml, to_toml
@@ -55,7 +55,7 @@ test_fraction = 0.0
 valid_fraction = 0.1
 split_seed = 0
 committee = 4
-calibrate = false
+calibrate = "folds"
 seed = 3
 keys = { energy = "E", stress = "" }
 overrides = { max_level = "4" }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.io import read
+from etace.inference.form import full
 from etacec.cli import app
 from typer.testing import CliRunner
 
@@ -63,6 +64,7 @@ def test_members_are_models_of_their_own(name, tmp_path, silica):
             assert abs(a.member_energies[k] - own.energy) <= 1e-12 * scale
             assert abs(b.member_energies[k] - own.energy) <= 1e-12 * scale
             assert np.abs(b.member_forces[k] - own.forces).max() <= 1e-12 * scale
+            assert np.abs(full(b.member_virials[k]) - own.virial).max() <= 1e-11 * scale
             assert (a.energy, b.energy) == pytest.approx((p.energy, p.energy), rel=1e-13)
             np.testing.assert_allclose(b.forces, p.forces, atol=1e-13 * scale)
     assert mean.shape == members[0].shape
@@ -70,7 +72,9 @@ def test_members_are_models_of_their_own(name, tmp_path, silica):
     assert spread.energy_std == pytest.approx(
         np.sqrt(np.mean((spread.member_energies - spread.energy) ** 2))
     )
-    assert cheap[0].forces_std is None
+    assert cheap[0].forces_std is None and cheap[0].virial_std is None
+    gaps = full(spread.member_virials) - spread.virial
+    np.testing.assert_allclose(spread.virial_std, np.sqrt(np.mean(gaps**2, axis=0)))
 
 
 def test_it_lives_in_the_model_file(silica, tmp_path):

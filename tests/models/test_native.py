@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.build import bulk
 from cases import ONE_HOT, TEXTS, some
 from etace.inference.evaluator import Members
+from etace.inference.form import full
 from etace.loading import from_compilation
 from etace.native import toolchain
 from etace.native.build import BuildError, library
@@ -197,6 +198,8 @@ def committees(native, atoms, count, tolerance=1e-11):
             assert gap <= tolerance * np.abs(expected.energies).sum()
         gap = np.abs(found[1].member_forces[m] - expected.forces).max()
         assert gap <= tolerance * np.abs(expected.forces).max()
+        gap = np.abs(full(found[1].member_virials[m]) - expected.virial).max()
+        assert gap <= 10 * tolerance * max(np.abs(expected.virials).sum(axis=0).max(), 1e-3)
     native.set_linear_parameters(mean)
     return found
 
@@ -234,6 +237,7 @@ def test_members_with_radials_of_their_own_are_evaluated_one_by_one(forces):
         np.testing.assert_array_equal(found.member_energy[m], expected.energy)
         if forces:
             np.testing.assert_array_equal(found.member_forces[m], expected.forces)
+            np.testing.assert_allclose(full(found.member_virial[m]), expected.virial)
     assert (found.member_forces is None) is not forces
 
 
@@ -258,6 +262,8 @@ def test_batches_calculators_and_committees():
             if forces:
                 scale = max(1e-3, np.abs(b.member_forces).max())
                 assert np.abs(a.member_forces - b.member_forces).max() <= 1e-10 * scale
+                scale = max(1e-3, np.abs(b.member_virials).max())
+                assert np.abs(a.member_virials - b.member_virials).max() <= 1e-10 * scale
     atoms = frames[1].copy()
     atoms.calc = native.calculator(skin=0.6)
     for step in range(3):  # the list is kept while atoms move

@@ -52,7 +52,9 @@ def report():
         c=np.r_[3.0, rng.normal(size=29) / np.geomspace(1, 1e4, 29)],
         prior_scale=1.5,
         dimers=[dimer()],
-        calibration=[coverage("energy", [rng.normal(size=400)], [np.full(400, 0.5)])],
+        calibration=[
+            coverage("energy", [rng.normal(size=400)], [np.full(400, 0.5)], of="test set")
+        ],
         grades={
             "train": {"bulk": np.linspace(0.1, 1, 50), HOSTILE: np.ones(3)},
             "test": {"bulk": np.array([0.5, 0.9, 1.5, 12.0]), "odd": np.array([np.inf])},
@@ -304,9 +306,15 @@ def test_grades_and_coverage_are_counted_below_their_figures(text, report):
     assert cells(text, "grades", "bulk") == ["50", "0", "1", "4", "2", "12"]
     assert cells(text, "grades", "odd") == ["–", "–", "–", "1", "1", "inf"]
     assert cells(text, "grades", "all") == ["53", "0", "1", "5", "3", "inf"]
-    count, one, two, verdict = cells(text, "calibration", "energy")
-    assert (count, verdict) == ("400", report.calibration[0].verdict) and "off" in verdict
-    assert 30 < float(one.split()[0]) < 46 and 60 < float(two.split()[0]) < 76
+    of, count, one, two, three, bound, verdict = cells(text, "calibration", "energy")
+    assert (of, count, bound, verdict) == (
+        "test set",
+        "400",
+        "–",
+        report.calibration[0].verdict,
+    ) and "off" in verdict
+    shares = [float(x.split()[0]) for x in (one, two, three)]
+    assert 30 < shares[0] < 46 and 60 < shares[1] < 76 and 80 < shares[2] < 95
 
 
 def test_the_same_report_gives_the_same_page(report, text):

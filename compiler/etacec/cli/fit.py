@@ -139,7 +139,7 @@ def command(
         typer.Option(
             "--valid-fraction",
             "--holdout",
-            help="Part of the rest that is not fitted: by it solvers choose and --calibrate scales.",
+            help="Part of the rest that is not fitted: by it solvers choose.",
         ),
     ] = 0.0,
     split_seed: Annotated[int, typer.Option(help="Of the draw of both.")] = 0,
@@ -149,9 +149,9 @@ def command(
     calibrate: Annotated[
         bool,
         typer.Option(
-            "--calibrate", help="Scale the committee's spread to the errors of --valid-fraction."
+            help="Scale the committee's spread to the errors that cross-validation finds."
         ),
-    ] = False,
+    ] = True,
     extrapolation: Annotated[
         bool, typer.Option(help="Grades of atoms far from the training data, in the model file.")
     ] = True,
@@ -203,7 +203,8 @@ def command(
                 "noise_per_kind": noise_per_kind, "committee": committee,
                 "test_fraction": test_fraction, "valid_fraction": valid_fraction,
                 "split_seed": split_seed,
-                "calibrate": calibrate, "extrapolation": extrapolation, "md": md, "seed": seed,
+                "calibrate": "folds" if calibrate else "none", "extrapolation": extrapolation,
+                "md": md, "seed": seed,
             }  # fmt: skip
             default = _Default(elements, size, e0, minutes, cores, backend)
             settings, data, choice = _settings(

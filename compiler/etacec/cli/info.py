@@ -49,6 +49,7 @@ def facts(done: Any) -> dict[str, Any]:
 
 def _of_model(path: Any) -> dict[str, Any]:
     from etace.errors import EtaceError
+    from etace.extrapolation import TRAINING
     from etace.io import schema
     from etace.io.model_file import read_model
 
@@ -67,7 +68,9 @@ def _of_model(path: Any) -> dict[str, Any]:
         "overrides": metadata.get("overrides"),
         "linear_parameters": len(metadata.get("linear_parameters", [])),
         "committee": len(tensors["committee"]) if "committee" in tensors else None,
+        "calibration": metadata.get("calibration"),
         "extrapolation": "extrapolation" in tensors,
+        "graded_by": metadata.get("graded_by", TRAINING) if "extrapolation" in tensors else None,
         "tensors": {name: list(array.shape) for name, array in sorted(tensors.items())},
         "card": metadata.get("card"),
     }
@@ -112,14 +115,21 @@ def _blocks(out: Console, facts: dict[str, Any]) -> None:
 
 def _file(out: Console, facts: dict[str, Any]) -> None:
     """What a model file holds, then its card."""
+    from etace.report.card import committee
+
     members = facts["committee"]
+    said = facts["card"].get("committee") if isinstance(facts["card"], dict) else None
+    scale = said.get("scale") if isinstance(said, dict) else None
     _pairs(
         out,
         [
             ("numbers", str(facts["dtype"])),
             ("linear parameters", str(facts["linear_parameters"])),
-            ("committee", "none" if members is None else f"{members} members"),
-            ("extrapolation grades", "yes" if facts["extrapolation"] else "none"),
+            (
+                "committee",
+                "none" if members is None else committee(members, facts["calibration"], scale),
+            ),
+            ("extrapolation grades", _graded(facts)),
             ("params set by -D", _named(facts["overrides"])),
             ("written by", _named(facts["versions"])),
         ],
@@ -142,6 +152,16 @@ def _card(out: Console, card: dict[str, Any]) -> None:
     if errors is not None:
         out.print("errors:", style="bold")
         out.print(errors)
+
+
+def _graded(facts: dict[str, Any]) -> str:
+    if not facts["extrapolation"]:
+        return "none"
+    from etace.extrapolation import TRAINING
+
+    if facts["graded_by"] == TRAINING:
+        return "yes; 1: the oddest atom of its species in training, as versions before had it"
+    return "yes; 1: beyond 99.9 % of the atoms that cross-validation left out"
 
 
 def _named(found: Any) -> str:

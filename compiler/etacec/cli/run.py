@@ -94,6 +94,7 @@ def command(
         fail(error, exit_code(error))
     configure(device)
     from etace.loading import load
+    from etace.report.card import uncalibrated
 
     try:
         loaded = load(
@@ -118,6 +119,11 @@ def command(
     for line in _beyond(gaps, names):
         typer.echo(f"warning: {line}", err=True)
     _table(frames, names, results, more)
+    if committee and uncalibrated(loaded):
+        typer.echo(
+            "note: E std and F std are the uncalibrated posterior spread, usually much smaller than the errors",
+            err=True,
+        )
     if backend != "jax":
         typer.echo(f"backend: {loaded.backend_in_use}", err=True)
     for how_far in loaded.evaluator.spline_errors:
@@ -233,9 +239,17 @@ def pressure(atoms: Any, virial: Any) -> float | None:
 
 def _more(r: Any, grades: Any) -> dict[str, Any]:
     """What only some models know: spreads of a committee, grades of every atom."""
+    from etace.committee import CommitteeResult
+
     found = {}
-    if hasattr(r, "energy_std"):
-        found = {"energy_std": r.energy_std, "forces_std": r.forces_std}
+    if isinstance(r, CommitteeResult):
+        found = {
+            "energy_std": r.energy_std,
+            "energy_bound95": r.bound("energy", 0.954),
+            "forces_std": r.forces_std,
+            "forces_bound95": r.bound("forces", 0.954),
+            "virial_std": r.virial_std,
+        }
     if grades is not None:
         found["extrapolation_grade"] = grades
     return found
@@ -244,7 +258,9 @@ def _more(r: Any, grades: Any) -> dict[str, Any]:
 # title of a column, and its text
 COLUMNS: dict[str, tuple[str, Callable[[Any, int], str]]] = {
     "energy_std": ("E std, meV/atom", lambda value, n: f"{1000 * value / n:.3f}"),
+    "energy_bound95": ("E 95 %, meV/atom", lambda value, n: f"{1000 * value / n:.3f}"),
     "forces_std": ("max F std, eV/Å", lambda value, n: f"{value.max():.4f}"),
+    "forces_bound95": ("max F 95 %, eV/Å", lambda value, n: f"{value.max():.4f}"),
     "extrapolation_grade": ("max grade", lambda value, n: f"{value.max():.3g}"),
 }
 
@@ -275,7 +291,8 @@ def _table(
     table = Table(box=None, pad_edge=False)
     table.add_column("structure", overflow="fold")
     titles = ["atoms", "E, eV", "E/atom, eV", "max |F|, eV/Å", "P, GPa"]
-    titles += [COLUMNS[name][0] for name in more[0]]
+    shown = [name for name in more[0] if name in COLUMNS]
+    titles += [COLUMNS[name][0] for name in shown]
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     for atoms, name, r, own in list(zip(frames, names, results, more, strict=True))[:SHOWN]:
@@ -284,7 +301,7 @@ def _table(
         table.add_row(
             plain(name), str(len(atoms)), f"{r.energy:.6f}", f"{r.energy / len(atoms):.6f}", f"{largest:.6f}",
             "-" if p is None else f"{p:.4f}",
-            *(COLUMNS[kind][1](value, len(atoms)) for kind, value in own.items()),
+            *(COLUMNS[kind][1](own[kind], len(atoms)) for kind in shown),
         )  # fmt: skip
     out = console()
     out.print(table, highlight=False)

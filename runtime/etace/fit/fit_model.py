@@ -151,7 +151,7 @@ def fit_model(
     tune_prior: bool = False,
     noise_per_kind: bool = False,
     committee: int = 0,
-    calibrate: bool = False,
+    calibrate: bool = True,
     extrapolation: bool = True,
     md: bool = True,
     seed: int = 0,
@@ -173,7 +173,7 @@ def fit_model(
         calculator, `info` or `arrays` (energy eV, forces [N, 3] eV/Å, virial [3, 3] eV or stress eV/Å³),
         or of `etace.data.Labelled`
     test_fraction: of the training structures, in place of `test`; valid_fraction: of the rest, not
-        fitted, by which solvers choose and `calibrate` scales; split_seed: of both draws
+        fitted, by which solvers choose; split_seed: of both draws, and of folds
     output: a `.safetensors` file; settings, progress and (write_report) an HTML page are written beside
         it. Without it nothing is written
     model, overrides: which model of the spec, and values of its params, as text
@@ -184,7 +184,7 @@ def fit_model(
     solver, solver_options: blr, qr, rrqr, tsvd, ard, lsqr, lsmr, omp or lars, and its options
     repulsion: add dimers at short distances with the energies of ZBL
     tune_prior, noise_per_kind: choose the prior's numbers, one noise for each kind, by evidence
-    committee: members drawn from the posterior; calibrate: scale their spread to the validation errors
+    committee: members drawn from the posterior; calibrate: their spread to the errors, by cross-validation
     extrapolation: grades of atoms unlike the training data, in the model
     md: try the model in molecular dynamics, from its data's temperature upwards
     seed: of random starts, committee and MD; cores, scheduler (address of Dask), backend: see `etace.load`
@@ -216,7 +216,7 @@ def fit_model(
         valid_fraction=valid_fraction,
         split_seed=split_seed,
         committee=committee,
-        calibrate=calibrate,
+        calibrate="folds" if calibrate else "none",
         extrapolation=extrapolation,
         md=md,
         seed=seed,

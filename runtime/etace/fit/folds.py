@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from etace import params
 from etace.data import Labelled
 from etace.data.duplicates import duplicates
 from etace.data.isolated import isolated
+from etace.fit.assemble import Target
 
 COUNT = 5
 ALWAYS = -1  # the fold of what is left out with none
@@ -47,6 +49,11 @@ def folds(structures: Sequence[Labelled], seed: int = 0, count: int = COUNT) -> 
         first = copies.get(k, k)
         out[k] = out[first]
     return out
+
+
+def with_folds(goals: Sequence[Target], of: Sequence[int]) -> list[Target]:
+    """Targets with the folds of the first of them; the others, such as dimers, are left out with none."""
+    return [replace(t, fold=of[k] if k < len(of) else ALWAYS) for k, t in enumerate(goals)]
 
 
 def _ranks(structures: Sequence[Labelled]) -> list[int]:

@@ -66,7 +66,7 @@ def _of_old(settings: Settings, judges: str) -> str:
     did = []
     if settings.valid_fraction:
         did.append(f"hold {settings.valid_fraction:g} of the training structures out")
-    if settings.calibrate:
+    if settings.calibrate == "validation":
         did.append(f"scale the committee to the {judges} errors")
     return (
         f"as etace {OLD_RULE} did, for the same numbers: {' and '.join(did)}; for the way of now, write "

@@ -9,26 +9,29 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from etace import extrapolation, params
+from etace import extrapolation
 from etace.data import Dataset, Labelled
 from etace.data.isolated import isolated
 from etace.domain import Domain, Pair, Ranges, ranges
 from etace.errors import ModelFileError, RequestError
 from etace.fit import odd, repulsion
 from etace.fit.assemble import Joining, Plan, Target, assemble, plan, searched
-from etace.fit.calibration import Coverage, judge, rescaled
+from etace.fit.calibration import Coverage, judge, judge_held, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
 from etace.fit.cluster import assemble_on
 from etace.fit.contradictions import contradictions
+from etace.fit.crossvalidation import Held, draw, heldout
 from etace.fit.dynamics.results import Trial
 from etace.fit.dynamics.trial import tried
 from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
+from etace.fit.folds import ALWAYS, folds, with_folds
 from etace.fit.gather import check_species, gathered, suspicious
 from etace.fit.nullspace import notes
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
 from etace.fit.rules import SettingError
+from etace.fit.scales import calibrated
 from etace.fit.settings import Settings, beside
 from etace.fit.size.choose import Choice
 from etace.fit.solvers import has_posterior, solver
@@ -45,6 +48,7 @@ from etace.report.dimers import Dimer, dimers, holes, remarks
 from etace.report.grades import Grades, by_group, sentence
 from etace.searched import in_order
 from etace.telling import Lines
+from etace.uncertainty import RAW, Calibration
 from etace.words import count
 
 SHOWN = 4  # lines on columns that cannot be told apart
@@ -139,8 +143,15 @@ def run(
             _distances(model, other)  # what is wrong with it is found now, not after the work
     progress.done("distances", "of all pairs")
     progress.begin("neighbour lists")
+    left_out = folds(train, settings.split_seed)
+    by_fold = bool(settings.committee) and settings.calibrate == "folds"
     goals = _goals(model, parts, seen, settings, weights)
+    if by_fold:
+        goals = with_folds(goals, left_out)
     shape = plan(model, goals, weights)
+    if by_fold and shape.joining is Joining.FOLDS:
+        by_fold = False
+        progress.note("warning: memory is not for folds: the committee stays uncalibrated")
     if shape.joining is not Joining.NONE:
         if settings.noise_per_kind:
             raise RequestError(NO_NOISE)
@@ -153,11 +164,19 @@ def run(
     progress.begin("solve")
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
-    del factors  # the largest arrays of a fit
     model.set_linear_parameters(solved.c)
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
+    held: list[Held | None] = []
+    if by_fold:
+        progress.begin("cross-validation")
+        held = heldout(
+            model, factors, weights, prior, chosen, train, left_out,
+            solved=solved, members=settings.committee, seed=settings.seed,
+        )  # fmt: skip
+        progress.done("cross-validation", f"{count(len(set(left_out) - {ALWAYS}), 'fold')}")
+    del factors  # the largest arrays of a fit
     blind = _blind(model, solved, train, progress)
     if unused := int((solved.c == 0).sum()):
         progress.note(
@@ -167,11 +186,12 @@ def run(
     alone = [_no_pair(pair) for pair in model.domain.unseen(model)]
     for line in alone:
         progress.note(f"warning: {line}")
-    grades = _grade(model, parts, progress) if settings.extrapolation else {}
+    grades = _grade(model, parts, left_out, progress) if settings.extrapolation else {}
     progress.begin("errors")
     compared = {name: compare(model, own.structures) for name, own in parts.sets.items()}
     progress.done("errors", f"of {', '.join(compared)} structures")
-    covered, scale = _committee(model, solved, parts, settings, progress)
+    calibration = calibrated(held, left_out) if by_fold else RAW
+    covered, scale = _committee(model, solved, parts, settings, held, calibration, progress)
     doubts = _against(model, train, compared["train"], cores, progress)
     progress.begin("dimers")
     curves = dimers(model, seen)
@@ -291,12 +311,14 @@ def _doubts(found: Sequence[Comparison], alone: Sequence[bool]) -> list[str]:
     return out
 
 
-def _grade(model: Model, parts: Parts, progress: Progress) -> dict[str, Grades]:
+def _grade(
+    model: Model, parts: Parts, left_out: Sequence[int], progress: Progress
+) -> dict[str, Grades]:
     """Set the model's extrapolation grades, and say what those of the test set are."""
     progress.begin("extrapolation")
     train = parts.train.structures
-    L, own = extrapolation.learned(model, [s.atoms for s in train])
-    model.set_extrapolation(L)
+    L, own = extrapolation.learned(model, [s.atoms for s in train], left_out)
+    model.set_extrapolation(L, extrapolation.HELD_OUT)
     found = {"train": by_group(train, own)}
     if parts.test:
         order = in_order([s.atoms for s in parts.test.structures], model.batches)
@@ -304,34 +326,46 @@ def _grade(model: Model, parts: Parts, progress: Progress) -> dict[str, Grades]:
         own = [*model.extrapolation_grades([s.atoms for s in test])]
         found["test"] = by_group(test, own)
         progress.note(f"extrapolation grade of the test set: {sentence(found['test'])}")
-    progress.done("extrapolation", "1 for the oddest atom of each species in the training set")
+    progress.done("extrapolation", "1 beyond 99.9 % of atoms that were left out, of each species")
     return found
 
 
 def _committee(
-    model: Model, solved: Solved, parts: Parts, settings: Settings, progress: Progress
+    model: Model,
+    solved: Solved,
+    parts: Parts,
+    settings: Settings,
+    held: Sequence[Held | None],
+    calibration: Calibration,
+    progress: Progress,
 ) -> tuple[tuple[Coverage, ...], float | None]:
-    """Draw the committee that was asked for, and say how its spread covers the errors; its scale, if
-    it was scaled. The test set has no say in the scale, but by the rule of 0.1."""
+    """Draw the committee that was asked for, and say how its standard deviations cover the errors; by what its
+    members were scaled, if they were. The test set has no say in that, but by the rule of 0.1."""
     progress.begin("committee")
     members = draw(solved, settings.committee, settings.seed)
     if members is None:
         return (), None
     scale = None
-    model.set_committee(members)
+    model.set_committee(members, calibration)
     asked = "validation"
     if settings.split_rule == OLD_RULE:
         asked = "test" if parts.test else "train"
-    if settings.calibrate and (own := judge(model, parts.sets[asked].structures)):
-        scale = own[-1].scale  # of forces, where there are any
+    if settings.calibrate == "validation":
+        of = {c.kind: c.scale for c in judge(model, parts.sets[asked].structures)}
+        scale = of.get("forces", of.get("energy", 1.0))
         model.set_committee(rescaled(solved.c, members, scale))
         progress.note(f"committee's spread scaled by {scale:.4g} to the {asked} errors")
+    if settings.calibrate == "folds" and not calibration.scales:
+        progress.note(
+            "warning: too few structures to cross-validate: the committee's spread is that of the posterior, which is "
+            "usually much smaller than the errors"
+        )
     name = list(parts.sets)[-1]
-    covered = judge(model, parts.sets[name].structures)
+    covered = judge_held(held, calibration)
+    if name != "train" or not covered:
+        covered += judge(model, parts.sets[name].structures, f"{name} set")
     for found in covered:
-        progress.note(f"committee on the {name} set, {found}")
-    if any(c.off for c in covered) and not settings.calibrate:
-        progress.note("--calibrate scales the spread to the errors of a --valid-fraction")
+        progress.note(f"committee, {found}")
     progress.done("committee", f"{settings.committee} members")
     return tuple(covered), scale
 
@@ -398,16 +432,6 @@ def tuned(
 
 def prior_of(settings: Settings) -> Prior:
     return Prior(**settings.prior)
-
-
-def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:
-    """Members of a committee: [size, P], from the posterior about its mean."""
-    if not size:
-        return None
-    assert solved.posterior is not None
-    z = params.normal(seed, "committee", (size, solved.posterior.numbers))
-    members: np.ndarray = solved.c + solved.posterior.times(z.T).T
-    return members
 
 
 def _check_room(members: int, parameters: int) -> None:

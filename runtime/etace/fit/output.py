@@ -17,6 +17,7 @@ from etace.report.card import card
 from etace.report.contents import Report
 from etace.report.dynamics import as_json as md_as_json
 from etace.report.errors import as_json
+from etace.report.grades import as_card
 from etace.report.size import size_record
 
 
@@ -100,6 +101,10 @@ def card_of(
         }
     if outcome.choice is not None:
         found["size"] = size_record(outcome.choice)
+    if outcome.coverage:
+        found["coverage"] = [c.as_json() for c in outcome.coverage]
+    if outcome.grades:
+        found["grades"] = as_card(outcome.grades)
     if outcome.trial:
         found["md"] = md_as_json(outcome.trial)
     if outcome.valid:

@@ -34,10 +34,12 @@ class Settings:
     repulsion: add dimers at short distances with the energies of ZBL (`fit.repulsion`)
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     test_fraction: of the training structures, as a test set; valid_fraction: of the rest, not fitted, by
-        which solvers choose and a committee is calibrated; split_seed: of both draws
+        which solvers choose; split_seed: of both draws, and of folds
     split_rule: copies (those of a structure go together, `fit.split`), or 0.1: as that version divided and
         calibrated; only its settings files ask for it
-    committee: members drawn from the posterior; calibrate: scale their spread to the validation errors
+    committee: members drawn from the posterior
+    calibrate: their spread to the errors, by cross-validation (folds), by those of the validation set, as versions
+        before did, or not (none)
     extrapolation: grades of how far atoms are from the training data (`etace.extrapolation`)
     md: try the model in molecular dynamics (`fit.dynamics`)
     seed: of all that is drawn: starts of frozen random radials, committee
@@ -66,7 +68,7 @@ class Settings:
     split_seed: int = 0
     split_rule: str = "copies"
     committee: int = 0
-    calibrate: bool = False
+    calibrate: str = "folds"
     extrapolation: bool = True
     md: bool = True
     seed: int = 0
@@ -134,7 +136,7 @@ def from_toml(path: Path) -> Settings:
 
 def _renamed(found: dict[str, Any]) -> None:
     """What earlier versions called otherwise, or did not call at all: the hold-out of version 0.1, drawn from the
-    seed of all by a rule of its own; the n of priors."""
+    seed of all by a rule of its own; the n of priors; whether to calibrate by the validation set."""
     if "holdout" in found and "valid_fraction" not in found:
         given = found.pop("holdout")
         found["valid_fraction"] = SETTINGS["valid_fraction"].check("holdout", given)
@@ -143,6 +145,8 @@ def _renamed(found: dict[str, Any]) -> None:
             found.setdefault("split_rule", OLD_RULE)
     if isinstance(found.get("prior"), dict):  # there was no other n before
         found["prior"].setdefault("n", "index")
+    if isinstance(found.get("calibrate"), bool):
+        found["calibrate"] = "validation" if found["calibrate"] else "none"
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -30,6 +30,7 @@ from etace.fit.rules import (
 
 LARGEST = 1e30  # its square, and that of its inverse, are numbers with room to spare
 MEMBERS = 10_000
+CALIBRATE = ("folds", "validation", "none")
 OLD_RULE = "0.1"  # the version whose draws and scales a fit repeats
 FILES = ListOf(File(), "names of files")
 POSITIVE = Number(1 / LARGEST, LARGEST)
@@ -93,7 +94,7 @@ SETTINGS: Mapping[str, Rule] = {
     "split_seed": SEED,
     "split_rule": Word(("copies", OLD_RULE)),
     "committee": Whole(0, MEMBERS),
-    "calibrate": Flag(),
+    "calibrate": Word(CALIBRATE),
     "extrapolation": Flag(),
     "md": Flag(),
     "seed": SEED,
@@ -141,12 +142,13 @@ def _together(found: Mapping[str, Any]) -> None:
         raise SettingError("kinds", f"must name some of {', '.join(KINDS)}, each once")
     if committee == 1:
         raise SettingError("committee", "must be 0, or 2 members or more, found 1")
-    if found["calibrate"] and not committee:
+    by_validation = found["calibrate"] == "validation"
+    if by_validation and not committee:
         raise SettingError("calibrate", "is for a committee, and there is none")
-    if found["calibrate"] and not found["valid_fraction"] and found["split_rule"] != OLD_RULE:
+    if by_validation and not found["valid_fraction"] and found["split_rule"] != OLD_RULE:
         raise SettingError(
             "calibrate",
-            "needs structures that are not fitted: valid_fraction = 0.1, or --valid-fraction 0.1 "
+            "by validation needs structures that are not fitted, such as valid_fraction = 0.1; `folds` needs none "
             "(the test set only judges)",
         )
     if found["test_fraction"] and found["test"]:

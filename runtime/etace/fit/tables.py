@@ -67,22 +67,21 @@ def compare(model: Any, structures: Sequence[Any]) -> list[Comparison]:
             except StructureError as error:
                 raise StructureError(f"{s.source}: {error}") from None
         raise
-    out = []
-    for k, s in enumerate(structures):
-        r = found[k]
-        n = len(s.atoms)
-        six = lambda v: np.array([v[a, b] for a, b in VOIGT]) / n  # noqa: E731, B023
-        out.append(
-            Comparison(
-                s.source,
-                s.group,
-                n,
-                None if s.energy is None else (s.energy / n, r.energy / n),
-                None if s.forces is None else (s.forces, r.forces),
-                None if s.virial is None else (six(s.virial), six(r.virial)),
-            )
-        )
-    return out
+    return [beside(s, found[k]) for k, s in enumerate(structures)]
+
+
+def beside(s: Any, r: Any) -> Comparison:
+    """A labelled structure and what a model says of it, as of `evaluate` or of a committee."""
+    n = len(s.atoms)
+    six = lambda v: np.array([v[a, b] for a, b in VOIGT]) / n  # noqa: E731
+    return Comparison(
+        s.source,
+        s.group,
+        n,
+        None if s.energy is None else (s.energy / n, r.energy / n),
+        None if s.forces is None else (s.forces, r.forces),
+        None if s.virial is None else (six(s.virial), six(r.virial)),
+    )
 
 
 def table(found: Iterable[Comparison], apart: bool | None = None) -> list[Error]:

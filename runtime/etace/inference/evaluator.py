@@ -65,7 +65,8 @@ class HostResults:
     """energy: [S], eV; energies: [n], eV; forces: [n, 3], eV/Å; virial: [S, 3, 3], eV
     virials: [n, 6], eV, of every atom's energy, in Voigt order; [0, 6] where nobody made them
 
-    Of a committee's members: member_energy: [M, S]; member_forces: [M, n, 3]; None where not asked for
+    Of a committee's members: member_energy: [M, S]; member_forces: [M, n, 3], and member_virial: [M, S, 6], in
+    Voigt order; None where not asked for
     """
 
     energy: np.ndarray
@@ -75,6 +76,7 @@ class HostResults:
     virials: np.ndarray = field(default_factory=lambda: np.zeros((0, 6)))
     member_energy: np.ndarray | None = None
     member_forces: np.ndarray | None = None
+    member_virial: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -272,9 +274,12 @@ def _collect(
     starts = np.cumsum([0, *prepared.counts[:-1]])
     M = 0 if members is None else len(members.params)
     total = np.add.reduceat(rows[:, : ROWS + M], starts, axis=0)
-    member_forces = None
+    member_forces = member_virial = None
     if members is not None and members.forces:
-        member_forces = np.moveaxis(rows[:, ROWS + M :].reshape(len(rows), 3, M), 2, 0).copy()
+        first, last = ROWS + M, ROWS + 4 * M
+        member_forces = np.moveaxis(rows[:, first:last].reshape(len(rows), 3, M), 2, 0).copy()
+        six = np.add.reduceat(rows[:, last:], starts, axis=0)
+        member_virial = np.moveaxis(six.reshape(len(six), 6, M), 2, 0).copy()
     return HostResults(
         total[:, 0],
         rows[:, 0].copy(),
@@ -283,6 +288,7 @@ def _collect(
         rows[:, 4:ROWS].copy(),
         None if members is None else total[:, ROWS:].T.copy(),
         member_forces,
+        member_virial,
     )
 
 

@@ -119,7 +119,7 @@ class Inference:
             in Voigt order
 
         With a committee (members: of `freeze_members`) E_i of the M members follow in `sums`; with
-        member_forces then x, y, z of all members, 3 M, and gradients are [blocks, 1 + M, K, B].
+        member_forces then x, y, z of all members, 3 M, their virials, 6 M, and gradients are [blocks, 1 + M, K, B].
         """
         x = [jnp.asarray(positions)[:, c] for c in range(3)]
         tables = jax.tree.map(jnp.asarray, tables)
@@ -173,10 +173,15 @@ class Inference:
             E, found = self.gradients(x[0], edges, features, x[1], x[2])
             f = [[e.apart(c) for c in s] for e, s in zip(edges, found, strict=True)]
             total = [sum(over_neighbours(s[c]) for s in f) for c in range(3)]
-            return E, f, jnp.stack(total)
+            virial = [
+                -sum(over_neighbours(s[a] * e.apart((e.x, e.y, e.z)[c] * e.r))
+                     for e, s in zip(edges, f, strict=True))
+                for a, c in VOIGT
+            ]  # fmt: skip
+            return E, f, jnp.stack(total), jnp.stack(virial)
 
-        energies, gradients, forces = lax.map(member, (pairs, energies, w))
-        rows = [energies, *(forces[:, c] for c in range(3))]
+        energies, gradients, forces, virials = lax.map(member, (pairs, energies, w))
+        rows = [energies, *(forces[:, c] for c in range(3)), *(virials[:, v] for v in range(6))]
         both = [
             [jnp.concatenate([a[None], b]) for a, b in zip(*f, strict=True)]
             for f in zip(kept, gradients, strict=True)

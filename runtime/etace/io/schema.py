@@ -16,6 +16,7 @@ import numpy as np
 
 from etace.dtypes import DTYPES
 from etace.errors import ModelFileError
+from etace.uncertainty import LEVELS
 from etace.words import shortened
 
 Check = Callable[[Any, str], None]
@@ -66,6 +67,16 @@ def whole(least: int = 0, most: int = 2**53) -> Check:
     def check(value: Any, place: str) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _wrong(value, place, f"a whole number from {least} to {most}")
+
+    return check
+
+
+def maybe(item: Check) -> Check:
+    """The same, or null."""
+
+    def check(value: Any, place: str) -> None:
+        if value is not None:
+            item(value, place)
 
     return check
 
@@ -177,6 +188,21 @@ DOMAIN = record(
         "pairs": listed(row(SYMBOL, SYMBOL, number(above=0)), 40_000),
     },
 )
+SCALE = record(
+    {
+        "spread": number(least=0),
+        "misfit": number(least=0),
+        "bounds": listed(maybe(number(least=0)), len(LEVELS), least=len(LEVELS)),
+        "count": whole(),
+    }
+)
+CALIBRATION = record(
+    {
+        "scales": table(one_of("energy", "forces", "virial"), SCALE),
+        "folds": whole(),
+        "structures": whole(),
+    }
+)
 FILE = text("the name of a file", r"[^\x00-\x1f\x7f]+", PATH)
 METADATA = record(
     {
@@ -191,7 +217,13 @@ METADATA = record(
         "cutoff": number(least=0),
         "linear_parameters": listed(text("a label", longest=100_000), 10 * LONG),
     },
-    {"card": card, "domain": DOMAIN, "format": whole(1, 1)},
+    {
+        "card": card,
+        "domain": DOMAIN,
+        "calibration": CALIBRATION,
+        "graded_by": one_of("held-out atoms"),
+        "format": whole(1, 1),
+    },
 )
 
 

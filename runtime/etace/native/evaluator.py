@@ -84,16 +84,20 @@ class NativeEvaluator:
         energy = np.add.reduceat(sums.energies, starts)
         virial = full(np.add.reduceat(sums.virials, starts, axis=0))
         member_energies, member_forces = sums.member_energies, sums.member_forces
+        member_virial = sums.member_virials
         if members is not None and beside is None:
             each = [self._sums(p, near) for p in members.params]
             member_energies = np.array([s.energies for s in each])
-            member_forces = np.array([s.forces for s in each]) if forces else None
+            if forces:
+                member_forces = np.array([s.forces for s in each])
+                member_virial = np.array([np.add.reduceat(s.virials, starts, axis=0) for s in each])
         member_energy = None
         if member_energies is not None:
             member_energy = np.add.reduceat(member_energies, starts, axis=1)
         return HostResults(
-            energy, sums.energies, sums.forces, virial, sums.virials, member_energy, member_forces
-        )
+            energy, sums.energies, sums.forces, virial, sums.virials, member_energy, member_forces,
+            member_virial,
+        )  # fmt: skip
 
     def _sums(
         self,

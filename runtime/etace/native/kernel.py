@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from etace.inference.form import VOIGT
 from etace.native.arrays import aligned, at, whole
 from etace.native.build import library
 from etace.native.layout import FAR, Layout
@@ -22,13 +23,15 @@ from etace.parallel import Threads
 @dataclass(frozen=True, eq=False)
 class Sums:
     """energies: [atoms], eV; forces: [atoms, 3], eV/Å; virials: [atoms, 6], eV, Voigt order;
-    of a committee's members: member_energies, [members, atoms]; member_forces, [members, atoms, 3]"""
+    of a committee's members: member_energies, [members, atoms]; member_forces, [members, atoms, 3]; member_virials,
+    [members, structures, 6], eV, of whole structures"""
 
     energies: np.ndarray
     forces: np.ndarray
     virials: np.ndarray
     member_energies: np.ndarray | None = None
     member_forces: np.ndarray | None = None
+    member_virials: np.ndarray | None = None
 
 
 class Kernel:
@@ -95,7 +98,9 @@ class Kernel:
             for other in others:
                 other.result()
         n, real = graph.atoms, self.dtype
-        each = () if committee is None else (committee.energies(), committee.forces())
+        each: tuple[np.ndarray | None, ...] = ()
+        if committee is not None:
+            each = committee.energies(), committee.forces(), committee.virials(space.positions)
         made = Sums(np.empty(n, real), np.empty((n, 3), real), np.empty((n, 6), real), *each)
         self.c.etace_results(
             whole(0), whole(n), *space.sums, at(made.energies), at(made.forces), at(made.virials)
@@ -116,6 +121,7 @@ class _Space:
         positions[len(graph.owner) :] = FAR
         self.forces = aligned((rows, 4), real)
         out = aligned((graph.blocks, 7, kernel.lanes), real)
+        self.positions = positions[: len(graph.owner), :3]
         self._held = (graph.owner, graph.shift, positions, out)  # as long as pointers to them
         self.X = at(positions)
         self.rows = whole(0), whole(len(graph.owner))
@@ -171,4 +177,25 @@ class _Committee:
         self._kernel.c.etace_member_forces(
             whole(0), whole(n), whole(n), at(graph.images), whole(count), at(self._forces), at(out)
         )
+        return out
+
+    def virials(self, positions: np.ndarray) -> np.ndarray | None:
+        """[members, structures, 6]: sums of force times position over atoms and images. positions: [rows, 3]"""
+        if self._forces is None:
+            return None
+        graph, n = self._graph, self._graph.atoms
+        flat = self._forces.reshape(len(self._forces), -1)
+        of = np.zeros(n, int) if graph.structure is None else graph.structure
+        structures = np.arange(int(of[-1]) + 2)
+        # atoms, and images behind them, stand in the order of the structures
+        own = np.searchsorted(of, structures)
+        images = n + np.searchsorted(of[graph.owner[n:]], structures)
+        out = np.empty((self._members.count, len(structures) - 1, 6))
+        for k in structures[:-1]:
+            nine = np.zeros((3, flat.shape[1]))
+            for part in (slice(own[k], own[k + 1]), slice(images[k], images[k + 1])):
+                nine += positions[part].T @ flat[part]
+            pairs = nine.reshape(3, -1, 3)
+            for v, (a, b) in enumerate(VOIGT):
+                out[:, k, v] = pairs[b, :, a]
         return out

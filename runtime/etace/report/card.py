@@ -64,7 +64,7 @@ def card(
         "seed": seed,
         "committee": None
         if model.committee is None
-        else {"members": len(model.committee), "scale": scale},
+        else {"members": len(model.committee), "scale": scale, **_calibration(model)},
         "extrapolation_grades": model.extrapolation is not None,
         "data": {name: data(*own) for name, own in sets.items() if len(own[0])},
         "errors": as_json({name: own[0] for name, own in sets.items() if own[0]}),
@@ -180,7 +180,11 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("functions per atom", card.get("functions")),
         ("parameters", _counts(parameters) if isinstance(parameters, Mapping) else parameters),
         ("committee", _committee_text(card.get("committee"))),
-        ("extrapolation grades", _grades_text(card.get("extrapolation_grades"))),
+        ("errors within 1, 2, 3 sd", _coverage_text(card.get("coverage"))),
+        (
+            "extrapolation grades",
+            _grades_text(card.get("extrapolation_grades"), card.get("grades")),
+        ),
         ("test MD", md_sentence(card.get("md"))),
     ]
     sets = found if isinstance(found, Mapping) else {}
@@ -212,11 +216,34 @@ def _counts(found: Mapping[str, Any]) -> str:
 def _committee_text(found: Any) -> str | None:
     if not isinstance(found, Mapping):
         return None
-    scale = found.get("scale")
-    text = f"{found.get('members')} members"
-    if not isinstance(scale, int | float):
-        return text
-    return f"{text}, spread scaled by {scale:.4g} to the errors"
+    return committee(found.get("members"), found.get("calibration"), found.get("scale"))
+
+
+def committee(members: Any, calibration: Any, scale: Any) -> str:
+    """A committee in words. calibration: as a model file has it, or None; scale: by which its members were scaled"""
+    text = f"{members} members"
+    if isinstance(calibration, Mapping):
+        kinds, of = calibration.get("scales"), calibration.get("structures")
+        shown = ", ".join(map(str, kinds)) if isinstance(kinds, Mapping) else ""
+        folds = calibration.get("folds")
+        return f"{text}, calibrated by {folds} folds of {of} structures: {shown}"
+    if isinstance(scale, int | float):
+        return f"{text}, spread scaled by {scale:.4g} to the errors"
+    return (
+        f"{text}, uncalibrated: the spread of the posterior, usually much smaller than the errors"
+    )
+
+
+def uncalibrated(model: Any) -> bool:
+    """Whether a model's committee has the spread of its posterior alone."""
+    said = (model.card or {}).get("committee")
+    scale = said.get("scale") if isinstance(said, Mapping) else None
+    return not model.calibration.scales and not isinstance(scale, int | float)
+
+
+def _calibration(model: Any) -> dict[str, Any]:
+    found = model.calibration
+    return {"calibration": found.as_json()} if found.scales else {}
 
 
 def _split_text(found: Any) -> str | None:
@@ -242,8 +269,27 @@ def _size_text(found: Any) -> str | None:
     return f"{text}; chosen by cross-validated RMSE: {errors}"
 
 
-def _grades_text(found: Any) -> str | None:
-    return ("yes" if found else "none") if isinstance(found, bool) else None
+def _coverage_text(found: Any) -> str | None:
+    """A line for each set: `test set: energy 68, 95, 99 %; forces ...`."""
+    sets: dict[str, list[str]] = {}
+    for c in found if isinstance(found, list) else ():
+        shares = [c.get(k) for k in ("one", "two", "three")] if isinstance(c, Mapping) else []
+        numbers = [100 * x for x in shares if isinstance(x, int | float)]
+        if len(numbers) == 3:
+            shown = ", ".join(f"{x:.1f}" for x in numbers)
+            sets.setdefault(str(c.get("of")), []).append(f"{c.get('kind')} {shown} %")
+    return "\n".join(f"{of}: {'; '.join(own)}" for of, own in sets.items()) or None
+
+
+def _grades_text(found: Any, sets: Any) -> str | None:
+    if not isinstance(found, bool):
+        return None
+    lines = [
+        f"{name}: {own.get('above')} of {own.get('atoms')} atoms above 1"
+        for name, own in (sets.items() if isinstance(sets, Mapping) else ())
+        if isinstance(own, Mapping)
+    ]
+    return "\n".join(["yes" if found else "none", *lines])
 
 
 def _data_text(found: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from etace.fit.calibration import Coverage
+from etace.extrapolation import HELD_OUT, TRAINING
+from etace.fit.calibration import HELD, Coverage
 from etace.fit.factors import KINDS
 from etace.fit.tables import TOTAL, Comparison
 from etace.report import style
@@ -73,7 +74,8 @@ def drawn(report: Report) -> list[Drawn]:
         if report.c is not None and report.gamma is not None:
             add("spectrum", "Coefficients", spectrum(report))
         if report.grades:
-            add("grades", "Extrapolation", grades(report.grades))
+            by = getattr(report.model, "graded_by", HELD_OUT)
+            add("grades", "Extrapolation", grades(report.grades, by))
         if report.trial and report.trial.levels:
             add("md", "Test MD", traces(report.trial))
         if report.calibration:
@@ -347,8 +349,9 @@ def _cycle() -> list[str]:
     return [*style.COLOURS, *[style.OTHER] * 1000]
 
 
-def grades(sets: Mapping[str, Grades]) -> tuple[Any, str]:
-    """Distribution of the grades of all atoms on a logarithmic axis, train and test on one scale."""
+def grades(sets: Mapping[str, Grades], by: str = HELD_OUT) -> tuple[Any, str]:
+    """Distribution of the grades of all atoms on a logarithmic axis, train and test on one scale. by: of the model, what
+    a grade of 1 was found by"""
     every = {name: with_total(found)[TOTAL] for name, found in sets.items()}
     finite = [own[np.isfinite(own)] for own in every.values()]
     high = max([1.0, *(float(own.max(initial=0)) for own in finite)])
@@ -366,10 +369,12 @@ def grades(sets: Mapping[str, Grades]) -> tuple[Any, str]:
     style.logarithmic(axes, "x")
     axes.grid(True)
     _legend(axes)
-    return fig, (
-        "1 (the line) is the oddest atom of its species among those fitted; what is above it is unlike "
-        "them, and its energy a guess."
-    )
+    one = {
+        HELD_OUT: "hardly an atom like those in the training data is above 1 (the line): cross-validation left "
+        "structures out to see. What is above is unlike them, and its energy a guess.",
+        TRAINING: "1 (the line) is the oddest atom of its species among those fitted, as versions before had it.",
+    }
+    return fig, f"{one[by][0].upper()}{one[by][1:]}"
 
 
 def calibration(found: Sequence[Coverage]) -> tuple[Any, str]:
@@ -378,7 +383,9 @@ def calibration(found: Sequence[Coverage]) -> tuple[Any, str]:
     axes = fig.subplots()
     axes.plot([0, 1], [0, 1], color=style.INK, lw=0.8, alpha=0.7)
     for colour, c in zip(_cycle(), found, strict=False):
-        axes.plot(c.nominal, c.curve, "o-", ms=4, color=colour, label=c.kind)
+        line = "o:" if c.of == HELD else "o-"
+        label = f"{c.kind}, {c.of}" if c.of else c.kind
+        axes.plot(c.nominal, c.curve, line, ms=4, color=colour, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability said", ylabel="share found")
     axes.set_box_aspect(1)
     axes.grid(True)

@@ -27,6 +27,16 @@ def with_total(found: Grades) -> dict[str, np.ndarray]:
     return {**found, TOTAL: np.concatenate([np.zeros(0), *found.values()])}
 
 
+def as_card(sets: Mapping[str, Grades]) -> dict[str, dict[str, float]]:
+    """Of each set: atoms, how many of them are above 1, and the largest grade; for JSON."""
+    out = {}
+    for name, found in sets.items():
+        every = with_total(found)[TOTAL]
+        above = int((every > 1).sum())
+        out[name] = {"atoms": len(every), "above": above, "largest": float(every.max(initial=0))}
+    return out
+
+
 def sentence(found: Grades) -> str:
     every = with_total(found)[TOTAL]
     return f"at most {every.max(initial=0):.3g}; {int((every > 1).sum())} of {len(every)} atoms above 1"
