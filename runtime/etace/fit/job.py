@@ -14,7 +14,7 @@ from etace.data import Dataset, Labelled
 from etace.data.isolated import isolated
 from etace.domain import Domain, Pair, Ranges, ranges
 from etace.errors import ModelFileError, RequestError
-from etace.fit import odd, repulsion
+from etace.fit import compression, odd, repulsion
 from etace.fit.assemble import Joining, Plan, Target, assemble, plan, searched
 from etace.fit.calibration import Coverage, judge, judge_held, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
@@ -165,6 +165,11 @@ def run(
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
     model.set_linear_parameters(solved.c)
+    if _core(settings):
+        factors = compression.taught(model, train, factors, weights, prior, solved, cores)
+        solved = solve(model, factors, weights, prior, chosen)
+        model.set_linear_parameters(solved.c)
+    del factors  # the largest arrays of a fit
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
@@ -231,14 +236,18 @@ def _goals(
 ) -> list[Target]:
     """All that rows are made of: training and validation structures, and dimers at short distances."""
     train, held = parts.train.structures, parts.valid.structures if parts.valid else ()
-    core = settings.repulsion and "energy" in settings.kinds
-    walls = repulsion.dimers(model, seen) if core else []
+    walls = repulsion.dimers(model, seen) if _core(settings) else []
     goals = targets([*train, *held], settings.kinds, weights, walls)
     for k in range(len(train), len(train) + len(held)):
         goals[k] = replace(goals[k], split="validation")
     if settings.split_rule == OLD_RULE:
         return held_out(goals, settings.valid_fraction, settings.split_seed)
     return goals
+
+
+def _core(settings: Settings) -> bool:
+    """Whether the fit is taught what close atoms do; without energies nothing tells how much."""
+    return settings.repulsion and "energy" in settings.kinds
 
 
 def _blind(
