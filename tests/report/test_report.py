@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from etace.errors import EtaceError
 from etace.fit.calibration import coverage
+from etace.fit.holes import of_dimers
 from etace.fit.tables import Comparison, table
 from etace.report import Report, errors, figures, page, style, terminal
 from etace.report.curves import dimer_figure, threshold
-from etace.report.dimers import Dimer, holes, remarks
+from etace.report.dimers import Dimer, remarks
 from rich.console import Console
 
 HOSTILE = '<script>alert("1")</script>&$\\frac$\x1b[31m'
@@ -246,7 +247,7 @@ def test_an_evaluation_does_not_call_its_data_a_test():
     assert "test" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
 
 
-def test_a_repulsive_pair_and_a_hole_within_the_data_are_remarked():
+def test_a_repulsive_pair_and_a_well_within_the_data_are_remarked():
     r = np.linspace(0.3, 5.5, 200)
     bound = Dimer(("Si", "Si"), r, 50 * np.exp(-3 * r) - np.exp(-((r - 2.4) ** 2)), 5.5, (2.1, 5.4))
     repulsive = Dimer(("O", "O"), r, 50 * np.exp(-r), 5.5, (2.1, 5.4))
@@ -258,7 +259,7 @@ def test_a_repulsive_pair_and_a_hole_within_the_data_are_remarked():
     assert first.startswith(
         "the dimer O-O is repulsive at all distances in the data (2.10 to 5.40 Å)"
     )
-    assert second.startswith("the dimer Si-O has a hole of -40 eV at 2.")
+    assert second.startswith("the dimer Si-O has a well of -40 eV at 2.")
     text = page(Report("r", dimers=[bound, repulsive, deep]))
     assert f'<ul class="remarks"><li>{first}</li><li>{second}</li></ul>' in text
 
@@ -281,7 +282,8 @@ def test_panels_of_dimers_have_the_same_axes():
 
 
 def test_many_warnings_are_folded_and_a_hole_comes_first():
-    text = page(Report("w", dimers=[dimer(wall=-1.0)], warnings=[f"w{k}" for k in range(20)]))
+    holes = of_dimers([dimer(wall=-1.0)])
+    text = page(Report("w", holes=holes, warnings=[f"w{k}" for k in range(20)]))
     body = text[text.index('<ul class="warnings">') :]
     assert body.index("falls to") < body.index("w0<") < body.index("<details>") < body.index("w19<")
     assert "<details>" not in page(Report("w", warnings=["one"]))
@@ -372,11 +374,13 @@ def test_many_config_types_share_a_colour():
 
 
 def test_a_dimer_without_a_wall_is_named():
-    assert holes([dimer()]) == []
-    (text,) = holes([dimer(wall=-1.0)])
-    assert text.startswith("the dimer Si-O falls to -")
-    body = page(Report("hole", dimers=[dimer(wall=-1.0)]))
-    assert f'<ul class="warnings"><li>{text}</li></ul>' in body
+    assert of_dimers([dimer()]) == []
+    (hole,) = of_dimers([dimer(wall=-1.0)])
+    assert str(hole).startswith("the dimer Si-O falls to -")
+    body = page(Report("hole", dimers=[dimer(wall=-1.0)], holes=[hole]))
+    assert f'<ul class="warnings"><li>{hole}</li></ul>' in body and 'id="holes"' not in body
+    body = page(Report("hole", holes=[hole], structures_of_holes="si.holes.xyz"))
+    assert "The structures are in si.holes.xyz." in body
 
 
 def test_the_axis_of_a_dimer_suits_its_well_and_no_tail():

@@ -173,14 +173,16 @@ def _page(report: Any, data: Any, evaluated: dict[str, Any]) -> str:
     from dataclasses import replace
 
     from etace.domain import ranges
+    from etace.fit.holes import of_dimers
     from etace.report import page
     from etace.report.card import card
-    from etace.report.dimers import dimers, holes, remarks
+    from etace.report.dimers import dimers, remarks
 
     model = report.model
     curves = dimers(model, ranges(model, [s.atoms for s in data.structures]))
-    for text in holes(curves):
-        typer.echo(f"warning: {text}", err=True)
+    holes = of_dimers(curves)
+    for hole in holes:
+        typer.echo(f"warning: {hole}", err=True)
     for text in remarks(curves):
         typer.echo(f"note: {text}", err=True)
     texts = model.origin["sources"]
@@ -190,6 +192,7 @@ def _page(report: Any, data: Any, evaluated: dict[str, Any]) -> str:
             report,
             card={**found, "data": {**found.get("data", {}), "evaluated": evaluated}},
             dimers=curves,
+            holes=holes,
             spec_text=texts[model.origin["root"]],
         )
     )

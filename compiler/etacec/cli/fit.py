@@ -122,8 +122,15 @@ def command(
         list[str] | None, typer.Option("--solver-option", metavar="NAME=VALUE")
     ] = None,
     repulsion: Annotated[
-        bool, typer.Option(help="Add dimers at short distances with the energies of ZBL.")
+        bool, typer.Option(help="Keep close atoms apart, by dimers and dense packings with ZBL.")
     ] = True,
+    allow_holes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-holes",
+            help="Accept a model that pulls atoms together where no data are; else exit code 3.",
+        ),
+    ] = False,
     tune_prior: Annotated[
         bool, typer.Option("--tune-prior", help="Choose the prior's numbers by evidence.")
     ] = False,
@@ -199,7 +206,7 @@ def command(
                 "kinds": tuple(k for k, on in kinds.items() if on),
                 "weights": _weights(weight, weights), "prior": {"kind": prior, "p": smoothness, "n": prior_n},
                 "solver": solver, "solver_options": _options(solver, solver_option),
-                "repulsion": repulsion, "tune_prior": tune_prior,
+                "repulsion": repulsion, "allow_holes": allow_holes, "tune_prior": tune_prior,
                 "noise_per_kind": noise_per_kind, "committee": committee,
                 "test_fraction": test_fraction, "valid_fraction": valid_fraction,
                 "split_seed": split_seed,
@@ -213,7 +220,7 @@ def command(
         if report and find_spec("matplotlib") is None:
             report = False
             typer.echo("etace: no report without figures: pip install 'etace[plot]'", err=True)
-        _fit(
+        holes = _fit(
             settings,
             data,
             choice,
@@ -223,6 +230,8 @@ def command(
             _repeated(spec),
             force,
         )
+    if holes:
+        fail(holes, 3)
 
 
 @contextmanager
@@ -342,19 +351,21 @@ def _fit(
     begun: float,
     repeated: Path | None,
     force: bool,
-) -> None:
+) -> str:
+    """Fit and write. What is to be said of holes that are not allowed, or empty."""
     from etace.fit.job import run
-    from etace.fit.output import write_outcome
+    from etace.fit.output import HOLES, write_outcome
     from etace.fit.progress import Progress
     from etace.fit.settings import beside
     from etace.io.ours import is_one_of
     from etace.report.terminal import error_table
+    from etace.words import count
 
     words = ["etace", *sys.argv[1:]]
     folder = Path(settings.output).parent
     if not folder.is_dir():
         fail(f"{folder}: no such folder", 2)
-    endings = [".safetensors", ".fit.toml", ".progress.jsonl", ".checkpoint"]
+    endings = [".safetensors", ".fit.toml", ".progress.jsonl", ".checkpoint", HOLES]
     endings += [".html"] * report + [".md.xyz"] * settings.md
     for ending in endings:
         path = beside(settings.output, ending)
@@ -379,6 +390,12 @@ def _fit(
         except OSError:  # a full or closed output is no reason to fail: the files are there
             drop_output()
         say_written(*files, more=f" in {took:.1f} s", err=True)
+        if not outcome.holes or settings.allow_holes:
+            return ""
+        return (
+            f"{count(len(outcome.holes), 'hole')}, where atoms pull together that should push: look at "
+            f"{beside(settings.output, HOLES)}; --allow-holes accepts the model as it is"
+        )
     except KeyboardInterrupt:
         kept = beside(settings.output, ".checkpoint")
         more = f"the same command goes on ({kept.name} keeps what is done)"

@@ -75,8 +75,9 @@ def command(
 
 def _curves(what: str, model: Any, format: str) -> bytes:
     from etace.errors import RequestError
+    from etace.fit.holes import of_dimers
     from etace.report import curves, style
-    from etace.report.dimers import dimers, holes
+    from etace.report.dimers import dimers
     from etace.report.radials import radials
 
     with style.styled():
@@ -88,8 +89,8 @@ def _curves(what: str, model: Any, format: str) -> bytes:
         found = dimers(model)
         if not found:
             raise RequestError(f"`{model.name}` has no bonds")
-        for text in holes(found):
-            typer.echo(f"warning: {text}", err=True)
+        for hole in of_dimers(found):
+            typer.echo(f"warning: {hole}", err=True)
         return style.saved(curves.dimer_figure(found), format)
 
 

@@ -9,7 +9,7 @@ decide only what the data leave open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,6 @@ from etace.fit.packings import compressed, packings
 from etace.fit.priors import Prior
 from etace.fit.repulsion import zbl
 from etace.fit.solve import Solution
-from etace.fit.volumes import volumes
 from etace.fit.weights import Weights
 from etace.neighbours import neighbour_list
 
@@ -34,31 +33,36 @@ GROUP = "dense packings"
 SEED = 20
 DENSE = (0.22, 0.9)  # V / V0, evenly in the logarithm
 REACH = 6.0  # Å, of the repulsion
-STRENGTHS = (1.0, 0.5, 0.2, 0.1, 0.03)  # of all weights
-WORSE = {"energy": 1.05, "forces": 1.01}  # errors of what is not fitted, at most
+STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of all weights
+WEAK = 0.03  # where there is nothing to mend
+WORSE = {
+    "energy": 0.05,
+    "forces": 0.01,
+}  # that errors of what is not fitted may grow, or their own uncertainty
 STRENGTH = 0.3  # weight of forces that are off by their own size, before that of all forces
 SOFT = 50.0  # eV/Å: smaller forces have the weight of these
 ATOMS = (1500, 5000)  # in all packings: a third of those of the data, within these bounds
 
 
-def targets(model: Any, train: Sequence[Labelled]) -> list[Target]:
-    """Compressed packings of the species with labels that repel. model: of a first fit"""
-    species = [s for s in model.species if any(s in x.atoms.symbols for x in train)]
-    each = volumes(species, [x.atoms for x in train])
+def targets(model: Any, train: Sequence[Labelled], each: Mapping[str, float]) -> list[Target]:
+    """Compressed packings with labels that repel.
+
+    model: of a first fit; each: Å³ by species, of those that the packings are made of
+    """
     atoms = int(np.clip(sum(len(x.atoms) for x in train) // 3, *ATOMS))
-    bound = _bound(model, train)
+    own = bound(model, train)
     rng = np.random.default_rng(SEED)
-    out, made = [], packings(species, each, SEED)
+    out, made = [], packings(list(each), each, SEED)
     while atoms > 0:
         low, high = DENSE
         dense = compressed(next(made), each, low * (high / low) ** rng.random())
-        out.append(labelled(dense, bound))
+        out.append(labelled(dense, own))
         atoms -= len(dense)
     return out
 
 
 def labelled(atoms: Any, bound: float) -> Target:
-    """A structure with the repulsion of all pairs above what binds an atom, eV."""
+    """A structure with the repulsion of all its pairs. bound: of an atom without it, eV"""
     n = len(atoms)
     energy, forces, virial = repulsion(atoms)
     size = max(float(np.sqrt(np.mean(forces**2))), SOFT)
@@ -87,7 +91,7 @@ def repulsion(atoms: Any) -> tuple[float, np.ndarray, np.ndarray]:
     return 0.5 * float(e.sum()), forces, -0.5 * pull.T @ vectors
 
 
-def _bound(model: Any, train: Sequence[Labelled]) -> float:
+def bound(model: Any, train: Sequence[Labelled]) -> float:
     """Median energy per atom above the atoms alone, eV; 0 without energies."""
     from ase import Atoms
 
@@ -97,24 +101,6 @@ def _bound(model: Any, train: Sequence[Labelled]) -> float:
         for s in train if s.energy is not None and len(s.atoms) > 1
     ]  # fmt: skip
     return float(np.median(found)) if found else 0.0
-
-
-def taught(
-    model: Any,
-    train: Sequence[Labelled],
-    factors: Factors,
-    weights: Weights,
-    prior: Prior,
-    first: Solved,
-    cores: int,
-) -> dict[Key, Factor]:
-    """The factors with dense packings, as strong as the data let them be. first: of the factors alone"""
-    notes = first.notes
-    if "prior scale" not in notes:
-        notes = solve(model, factors, weights, prior).notes
-    more = rows(model, targets(model, train), cores)
-    ratio = notes["noise"] / notes["prior scale"]
-    return joined(factors, more, strength(model, factors, more, weights, prior, ratio))
 
 
 def rows(model: Any, more: Sequence[Target], cores: int) -> dict[Key, Factor]:
@@ -132,30 +118,53 @@ def joined(factors: Factors, more: Factors, strength: float = 1.0) -> dict[Key, 
 
 
 def strength(
-    model: Any, factors: Factors, more: Factors, weights: Weights, prior: Prior, ratio: float
+    model: Any,
+    data: Factors,
+    factors: Factors,
+    more: Factors,
+    weights: Weights,
+    prior: Prior,
+    first: Solved,
 ) -> float:
     """The largest of `STRENGTHS` that leaves the errors of a fold that is not fitted as they are without
-    dense packings; without folds, those of all that is fitted.
+    dense packings; without folds, those of all that is fitted. 0: none does
 
-    ratio: noise over prior scale
+    data: without any dense packings; factors: with those of before; more: to be added
+    first: of the data
     """
-    train = {k: f for k, f in factors.items() if k.split == "train"}
-    folds = sorted({k.fold for k in train} - {ALWAYS})
-    left = folds[0] if len(folds) > 1 else None
-    fitted = {k: f for k, f in train.items() if k.fold != left}
-    seen = {k: f for k, f in train.items() if left is None or k.fold == left}
+    notes = first.notes
+    if "prior scale" not in notes:
+        notes = solve(model, data, weights, prior).notes
+    ratio = notes["noise"] / notes["prior scale"]
+    folds = {k.fold for k in data if k.split == "train"}
+    left = min(folds - {ALWAYS}) if len(folds) > 1 else None
+
+    def fitted(given: Factors) -> dict[Key, Factor]:
+        """One factor for each weight, without the fold that is left out."""
+        out: dict[Key, Factor] = {}
+        for k, f in given.items():
+            if k.split == "train" and (left is None or k.fold != left):
+                out = joined(out, {replace(k, fold=ALWAYS): f})
+        return out
+
+    seen = {k: f for k, f in data.items() if k.split == "train" and left in (None, k.fold)}
+    judges = {kind: system(seen, lambda k, own=kind: float(k.kind == own)) for kind in WORSE}  # type: ignore[misc]
+    judges = {kind: s for kind, s in judges.items() if s.rows}
+    most = {kind: 1 + max(WORSE[kind], (2 * s.rows) ** -0.5) for kind, s in judges.items()}
+
+    if not judges:  # memory has no room for factors of each kind
+        return WEAK
 
     def errors(given: Factors) -> dict[str, float]:
         c = solve(model, given, weights, prior, partial(_ridge, ratio=ratio)).c
-        every = {kind: system(seen, lambda k, own=kind: float(k.kind == own)) for kind in WORSE}  # type: ignore[misc]
-        return {kind: (s.loss(c) / s.rows) ** 0.5 for kind, s in every.items() if s.rows}
+        return {kind: s.loss(c) ** 0.5 for kind, s in judges.items()}
 
-    without = errors(fitted)
-    for tried in STRENGTHS[:-1]:
-        found = errors(joined(fitted, more, tried))
-        if all(found[k] <= WORSE[k] * without[k] for k in found):
+    without, before = errors(fitted(data)), fitted(factors)
+    for tried in STRENGTHS:
+        found = errors(joined(before, more, tried))
+        if all(found[k] <= most[k] * without[k] for k in found):
             return tried
-    return STRENGTHS[-1]
+    return 0.0
 
 
 def _ridge(system: System, validation: System | None, ratio: float) -> Solution:

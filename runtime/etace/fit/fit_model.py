@@ -14,8 +14,9 @@ from etace.data.memory import from_atoms
 from etace.errors import RequestError
 from etace.fit.factors import KINDS
 from etace.fit.gather import keys_of, parts_of
+from etace.fit.holes import Hole, sentences
 from etace.fit.job import Outcome, run
-from etace.fit.output import card_of, page_of, write_outcome
+from etace.fit.output import HOLES, card_of, page_of, write_outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
 from etace.fit.size import default_spec
@@ -66,6 +67,11 @@ class FitReport:
         """Rows: set (train, validation, test), group (config type, `all`), kind, count of structures,
         rmse, mae, largest; energies and virials in meV/atom, forces in eV/Å."""
         return as_json(self.outcome.sets)
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """Structures in which the model pulls atoms together that should push, `atoms` of each."""
+        return self.outcome.holes
 
     @property
     def settings_text(self) -> str:
@@ -148,6 +154,7 @@ def fit_model(
     solver: str = "blr",
     solver_options: Mapping[str, Any] | None = None,
     repulsion: bool = True,
+    allow_holes: bool = False,
     tune_prior: bool = False,
     noise_per_kind: bool = False,
     committee: int = 0,
@@ -182,7 +189,9 @@ def fit_model(
     prior: algebraic, exponential, gaussian, algebraic_ace1 or none; smoothness: its p; prior_n: `degree`, or
         `index` as ACEpotentials.jl has it
     solver, solver_options: blr, qr, rrqr, tsvd, ard, lsqr, lsmr, omp or lars, and its options
-    repulsion: add dimers at short distances with the energies of ZBL
+    repulsion: keep close atoms apart, by dimers and dense packings with the energies of ZBL
+    allow_holes: structures in which the model pulls atoms together that should push are in `report.holes`
+        and, with `output`, beside it; without allow_holes they are warnings too
     tune_prior, noise_per_kind: choose the prior's numbers, one noise for each kind, by evidence
     committee: members drawn from the posterior; calibrate: their spread to the errors, by cross-validation
     extrapolation: grades of atoms unlike the training data, in the model
@@ -210,6 +219,7 @@ def fit_model(
         solver=solver,
         solver_options=dict(solver_options or {}),
         repulsion=repulsion,
+        allow_holes=allow_holes,
         tune_prior=tune_prior,
         noise_per_kind=noise_per_kind,
         test_fraction=test_fraction,
@@ -221,7 +231,13 @@ def fit_model(
         md=md,
         seed=seed,
     )
-    endings = [".safetensors", ".fit.toml", ".progress.jsonl", *([".html"] if write_report else [])]
+    endings = [
+        ".safetensors",
+        ".fit.toml",
+        ".progress.jsonl",
+        HOLES,
+        *([".html"] if write_report else []),
+    ]
     endings += [".etace"] if elements is not None else []
     endings += [".md.xyz"] if md else []
     for ending in endings if output is not None else ():
@@ -260,9 +276,11 @@ def fit_model(
             )
         else:
             outcome.model.card = card_of(outcome, settings, datetime.datetime.now().astimezone())
+    told = () if allow_holes else tuple(sentences(outcome.holes))
     report = FitReport(
-        settings, outcome.solved.notes, outcome.warnings, dict(progress.seconds), outcome, progress
-    )
+        settings, outcome.solved.notes, (*told, *outcome.warnings), dict(progress.seconds), outcome,
+        progress,
+    )  # fmt: skip
     return FitResult(outcome.model, report, files)
 
 

@@ -14,7 +14,7 @@ from etace.data import Dataset, Labelled
 from etace.data.isolated import isolated
 from etace.domain import Domain, Pair, Ranges, ranges
 from etace.errors import ModelFileError, RequestError
-from etace.fit import compression, odd, repulsion
+from etace.fit import mending, odd, repulsion
 from etace.fit.assemble import Joining, Plan, Target, assemble, plan, searched
 from etace.fit.calibration import Coverage, judge, judge_held, rescaled
 from etace.fit.checkpoint import Checkpoint, fingerprint
@@ -27,6 +27,7 @@ from etace.fit.factors import Factor, Key
 from etace.fit.fitting import Solved, solve, targets
 from etace.fit.folds import ALWAYS, folds, with_folds
 from etace.fit.gather import check_species, gathered, suspicious
+from etace.fit.holes import Hole, sentences
 from etace.fit.nullspace import notes
 from etace.fit.priors import Prior
 from etace.fit.progress import Progress
@@ -44,7 +45,7 @@ from etace.inference.evaluator import available_cores
 from etace.loading import load
 from etace.model import Model
 from etace.parallel import one_blas_thread
-from etace.report.dimers import Dimer, dimers, holes, remarks
+from etace.report.dimers import Dimer, dimers, remarks
 from etace.report.grades import Grades, by_group, sentence
 from etace.searched import in_order
 from etace.telling import Lines
@@ -52,6 +53,7 @@ from etace.uncertainty import RAW, Calibration
 from etace.words import count
 
 SHOWN = 4  # lines on columns that cannot be told apart
+PAIR_OF_FACTORS = 6000  # columns; of more, memory has no room for those of two folds
 ROOM = 2_000_000_000  # bytes of a committee's parameters
 
 
@@ -66,6 +68,7 @@ class Outcome:
     trial: in molecular dynamics, if it was asked for
     warnings: what a user should know of the data and the fit
     choice: how the size of the default spec was chosen, if it was
+    holes: where atoms pull together that should push
     """
 
     model: Model
@@ -81,6 +84,7 @@ class Outcome:
     trial: Trial | None = None
     warnings: tuple[str, ...] = ()
     choice: Choice | None = None
+    holes: tuple[Hole, ...] = ()
 
     @property
     def sets(self) -> dict[str, list[Comparison]]:
@@ -166,9 +170,9 @@ def run(
     solved = solve(model, factors, weights, prior, chosen)
     model.set_linear_parameters(solved.c)
     if _core(settings):
-        factors = compression.taught(model, train, factors, weights, prior, solved, cores)
-        solved = solve(model, factors, weights, prior, chosen)
-        model.set_linear_parameters(solved.c)
+        progress.begin("close atoms")
+        solved = mending.mended(model, train, seen, factors, solved, weights, prior, chosen, cores)
+        progress.done("close atoms", "kept apart")
     del factors  # the largest arrays of a fit
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
@@ -202,7 +206,10 @@ def run(
     curves = dimers(model, seen)
     del once  # structures may change again
     progress.done("dimers", "of all pairs")
-    for line in [*doubts, *holes(curves)]:
+    progress.begin("holes")
+    holes = mending.left(model, train, seen)
+    progress.done("holes", str(len(holes)))
+    for line in [*doubts, *sentences(holes)]:
         progress.note(f"warning: {line}")
     for line in remarks(curves):
         progress.note(line)
@@ -211,7 +218,7 @@ def run(
         model, solved, parts, curves,
         compared["train"], compared.get("validation", []), compared.get("test", []),
         covered, scale, grades, trial,
-        (*told, *alone, *doubts, *(trial.warnings if trial else ()), *blind), choice,
+        (*told, *alone, *doubts, *(trial.warnings if trial else ()), *blind), choice, tuple(holes),
     )  # fmt: skip
 
 
@@ -240,6 +247,11 @@ def _goals(
     goals = targets([*train, *held], settings.kinds, weights, walls)
     for k in range(len(train), len(train) + len(held)):
         goals[k] = replace(goals[k], split="validation")
+    if (
+        walls and model.length_basis <= PAIR_OF_FACTORS
+    ):  # by one fold `mending` sees what it does to data
+        left = [*folds(train), *[ALWAYS] * (len(goals) - len(train))]
+        goals = [replace(t, fold=0 if f == 0 else ALWAYS) for t, f in zip(goals, left, strict=True)]
     if settings.split_rule == OLD_RULE:
         return held_out(goals, settings.valid_fraction, settings.split_seed)
     return goals

@@ -9,6 +9,7 @@ from typing import Any
 
 from etace.fit.checkpoint import Checkpoint
 from etace.fit.dynamics.frames import as_text
+from etace.fit.holes import as_xyz, summary
 from etace.fit.job import Outcome
 from etace.fit.progress import Progress
 from etace.fit.settings import Settings, beside, to_toml
@@ -19,6 +20,8 @@ from etace.report.dynamics import as_json as md_as_json
 from etace.report.errors import as_json
 from etace.report.grades import as_card
 from etace.report.size import size_record
+
+HOLES = ".holes.xyz"
 
 
 def write_outcome(
@@ -42,6 +45,12 @@ def write_outcome(
     model.save(settings.output)
     progress.done("write the model", settings.output)
     yield settings.output
+    shown = beside(settings.output, HOLES)
+    if outcome.holes:
+        write_sealed(shown, as_xyz(outcome.holes))
+        yield str(shown)
+    elif is_ours(shown):  # of a fit before
+        shown.unlink()
     repeat = beside(settings.output, ".fit.toml")
     # once more with the record at the end: should the report fail, model and settings fit together
     edited = repeat.is_file() and not is_ours(repeat) and not force
@@ -107,6 +116,7 @@ def card_of(
         found["grades"] = as_card(outcome.grades)
     if outcome.trial:
         found["md"] = md_as_json(outcome.trial)
+    found["holes"] = summary(outcome.holes)
     if outcome.valid:
         found["errors"] += as_json({"validation": outcome.valid})
     return found
@@ -129,6 +139,8 @@ def page_of(outcome: Outcome, settings: Settings, progress: Progress) -> str:
             c=solved.c,
             prior_scale=solved.notes.get("prior scale"),
             dimers=outcome.dimers,
+            holes=outcome.holes,
+            structures_of_holes=beside(settings.output, HOLES).name if outcome.holes else None,
             calibration=outcome.coverage,
             grades=outcome.grades,
             trial=outcome.trial,

@@ -8,6 +8,7 @@ carry the screened repulsion of their nuclei (`etace.repulsion`, not switched of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -29,24 +30,26 @@ def zbl(r: np.ndarray, Z1: int, Z2: int) -> np.ndarray:
     return np.asarray(screened(np.asarray(r, float), COULOMB * Z1 * Z2, length, np))
 
 
-def dimers(model: Any, seen: Ranges) -> list[Target]:
-    """Dimers of every unordered pair of species, with ZBL's energy above the atoms alone.
-
-    seen: what `etace.domain.ranges` returns, whose shortest distances say what is short
-    """
+def dimer(names: Sequence[str], r: float) -> Target:
+    """Two atoms at r Å with ZBL's energy above the atoms alone. names: two species"""
     from ase import Atoms
     from ase.data import atomic_numbers
 
+    a, b = (atomic_numbers[n] for n in names)
+    energy = float(zbl(np.array(r), a, b))
+    atoms = Atoms(names, positions=[[0, 0, 0], [0, 0, r]])
+    source = f"{'-'.join(names)} dimer at {r:.3f} Å"
+    return Target(atoms, energy, None, None, GROUP, STRENGTH / energy, "train", source, True)
+
+
+def dimers(model: Any, seen: Ranges) -> list[Target]:
+    """Short dimers of every unordered pair of species.
+
+    seen: what `etace.domain.ranges` returns, whose shortest distances say what is short
+    """
     out = []
-    for a, b in combinations_with_replacement(range(len(model.species)), 2):
-        names = model.species[a], model.species[b]
+    for names in combinations_with_replacement(model.species, 2):
         span = seen.get(names)
         shortest = UNSEEN if span is None else span[0]
-        for fraction in FRACTIONS:
-            r = fraction * shortest
-            energy = float(zbl(np.array(r), *(atomic_numbers[n] for n in names)))
-            atoms = Atoms(names, positions=[[0, 0, 0], [0, 0, r]])
-            source = f"{'-'.join(names)} dimer at {r:.3f} Å"
-            weight = STRENGTH / energy
-            out.append(Target(atoms, energy, None, None, GROUP, weight, "train", source, True))
+        out += [dimer(names, fraction * shortest) for fraction in FRACTIONS]
     return out

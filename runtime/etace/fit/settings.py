@@ -31,7 +31,8 @@ class Settings:
     train, test: files; keys: label -> key in the files, for labels not to be found by their usual names
     kinds: labels to fit; weights: config type -> kind -> weight
     prior: kind, p, wl, wn, n, blocks (`fit.priors`); solver: name; solver_options: its own
-    repulsion: add dimers at short distances with the energies of ZBL (`fit.repulsion`)
+    repulsion: keep close atoms apart, by dimers and dense packings with the energies of ZBL (`fit.mending`)
+    allow_holes: accept a model that pulls atoms together where no data are (`fit.holes`)
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     test_fraction: of the training structures, as a test set; valid_fraction: of the rest, not fitted, by
         which solvers choose; split_seed: of both draws, and of folds
@@ -61,6 +62,7 @@ class Settings:
     solver: str = "blr"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
     repulsion: bool = True
+    allow_holes: bool = False
     tune_prior: bool = False
     noise_per_kind: bool = False
     test_fraction: float = 0.0

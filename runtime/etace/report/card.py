@@ -186,6 +186,7 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
             _grades_text(card.get("extrapolation_grades"), card.get("grades")),
         ),
         ("test MD", md_sentence(card.get("md"))),
+        ("holes", _holes_text(card.get("holes"))),
     ]
     sets = found if isinstance(found, Mapping) else {}
     for name in sorted(sets, key=lambda n: (n != "train", n != "test", n)):
@@ -290,6 +291,19 @@ def _grades_text(found: Any, sets: Any) -> str | None:
         if isinstance(own, Mapping)
     ]
     return "\n".join(["yes" if found else "none", *lines])
+
+
+def _holes_text(found: Any) -> str | None:
+    """Where the model pulls atoms together that should push. None: nobody looked"""
+    if not isinstance(found, Mapping):
+        return None
+    dense, dimers = found.get("packings"), found.get("dimers")
+    parts = [f"dimer {d}" for d in dimers] if isinstance(dimers, list) else []
+    if isinstance(dense, int) and dense:
+        of = found.get("elements")
+        named = f" of {', '.join(map(str, of))}" if isinstance(of, list) else ""
+        parts.insert(0, f"{count(dense, 'dense packing')}{named}")
+    return "; ".join(parts) or "none found"
 
 
 def _data_text(found: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from etace.fit.calibration import Coverage
 from etace.fit.dynamics.results import Trial
+from etace.fit.holes import Hole
 from etace.fit.size.choose import Choice
 from etace.fit.tables import Comparison
 from etace.report.dimers import Dimer
@@ -25,6 +26,8 @@ class Report:
         saw these structures
     gamma, c: [P], of the prior and the linear parameters; prior_scale: standard deviation of gamma c
     dimers: as of `dimers.dimers`
+    holes: where atoms pull together, as of `fit.holes`
+    structures_of_holes: the file that shows them, if there is one
     calibration: how the spread of a committee covers the errors; grades: of extrapolation, by set
     trial: of the model in molecular dynamics
     seconds: by step, in the order of the work; notes: figures of the fit, by name
@@ -44,6 +47,8 @@ class Report:
     c: np.ndarray | None = None
     prior_scale: float | None = None
     dimers: Sequence[Dimer] = ()
+    holes: Sequence[Hole] = ()
+    structures_of_holes: str | None = None
     calibration: Sequence[Coverage] = ()
     grades: Mapping[str, Grades] = field(default_factory=dict)
     trial: Trial | None = None

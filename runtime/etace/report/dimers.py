@@ -36,6 +36,16 @@ class Dimer:
     def name(self) -> str:
         return "-".join(self.pair)
 
+    @property
+    def closest(self) -> float:
+        """What is clearly closer is not in the data, Å: `NEAR` of the shortest distance there, or, without
+        data, of a quarter of the cutoff."""
+        return NEAR * self.edge
+
+    @property
+    def edge(self) -> float:
+        return self.data[0] if self.data is not None else self.cutoff / 4
+
 
 def dimers(
     model: Any,
@@ -68,25 +78,6 @@ def dimers(
     return out
 
 
-def holes(found: Sequence[Dimer]) -> list[str]:
-    """A warning for every pair with a hole: clearly closer than in the data (or, without
-    data, than a quarter of the cutoff) its energy falls below all that it has further out."""
-    out = []
-    for d in found:
-        edge = d.data[0] if d.data is not None else d.cutoff / 4
-        inside = d.r < NEAR * edge
-        if not inside.any() or inside.all():
-            continue
-        k = int(np.argmin(np.where(inside, d.energy, np.inf)))
-        if d.energy[k] < d.energy[d.r >= edge].min():
-            out.append(
-                f"the dimer {d.name} falls to {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, closer than "
-                f"{'any in the data' if d.data is not None else 'a quarter of the cutoff'}: "
-                "atoms that come so close would stick together"
-            )
-    return out
-
-
 def remarks(found: Sequence[Dimer]) -> list[str]:
     """A sentence for every pair that is repulsive at all distances in the data, or deeper there than
     any bond of two atoms."""
@@ -106,7 +97,7 @@ def remarks(found: Sequence[Dimer]) -> list[str]:
         if near.any() and d.energy[near].min() < -BOND:
             k = int(np.argmin(np.where(near, d.energy, np.inf)))
             out.append(
-                f"the dimer {d.name} has a hole of {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, beside or among the "
+                f"the dimer {d.name} has a well of {d.energy[k]:.3g} eV at {d.r[k]:.2f} Å, beside or among the "
                 f"distances in the data ({shown}): the strongest bond of two atoms is 11 eV"
             )
     return out

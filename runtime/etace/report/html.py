@@ -13,11 +13,12 @@ from typing import Any
 from etace.fit.calibration import ONE, THREE, TWO, Coverage
 from etace.fit.dynamics.results import Trial
 from etace.fit.factors import KINDS
+from etace.fit.holes import sentences
 from etace.fit.tables import TOTAL, Comparison, table
 from etace.report.card import elements
 from etace.report.card import lines as card_lines
 from etace.report.contents import Report
-from etace.report.dimers import holes, remarks
+from etace.report.dimers import remarks
 from etace.report.dynamics import rows as md_rows
 from etace.report.errors import MANY, TITLES, Row, figure, rows
 from etace.report.figures import Drawn, drawn
@@ -47,6 +48,7 @@ def page(report: Report, *, figures: bool = True) -> str:
             for d in made
             if d.name != "timings"
         ),
+        ("holes", "Holes", _holes(report)),
         ("solution", "Solution", _pairs({n: f"{x:.4g}" for n, x in report.notes.items()})),
         ("time", "Time", _time(report, made)),
         ("settings", "Settings", _text(report.settings_text, "settings")),
@@ -66,7 +68,7 @@ def page(report: Report, *, figures: bool = True) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{title}</title>\n<style>{SHEET}</style></head>\n<body>\n"
         f"<header><h1>{title}</h1>{_line(report)}</header>\n<nav>{links}</nav>\n<main>\n"
-        f"{_warnings([*holes(report.dimers), *report.warnings])}{_tiles(report)}{body}</main>\n"
+        f"{_warnings([*sentences(report.holes), *report.warnings])}{_tiles(report)}{body}</main>\n"
         f"<footer>{_foot(report.card)}</footer>\n</body></html>\n"
     )
 
@@ -95,6 +97,14 @@ def _warnings(found: Sequence[str]) -> str:
 
 def _items(found: Sequence[str]) -> str:
     return "".join(f"<li>{escape(text)}</li>" for text in found)
+
+
+def _holes(report: Report) -> str:
+    """Where atoms pull together that should push, one line each."""
+    at = report.structures_of_holes
+    if at is None:
+        return ""
+    return f"{_remarks([str(h) for h in report.holes])}<p>The structures are in {escape(at)}.</p>"
 
 
 def _remarks(found: Sequence[str]) -> str:
