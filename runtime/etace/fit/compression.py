@@ -19,13 +19,14 @@ from scipy.linalg import solve_triangular
 
 from etace.data import Labelled
 from etace.fit.assemble import Target, assemble, plan
-from etace.fit.factors import Factor, Factors, Key, System, merged, system, triangle
+from etace.fit.factors import Factor, Factors, Key, System, merged, system
 from etace.fit.fitting import Solved, solve
 from etace.fit.folds import ALWAYS
 from etace.fit.packings import compressed, packings
 from etace.fit.priors import Prior
 from etace.fit.repulsion import zbl
 from etace.fit.solve import Solution
+from etace.fit.triangle import absorb_diagonal
 from etace.fit.weights import Weights
 from etace.neighbours import neighbour_list
 
@@ -113,7 +114,7 @@ def joined(factors: Factors, more: Factors, strength: float = 1.0) -> dict[Key, 
     out = dict(factors)
     for key, own in more.items():
         scaled = Factor(own.rows, strength * own.R)
-        out[key] = merged(out[key], scaled) if key in out else scaled
+        out[key] = merged(out[key].copy(), scaled) if key in out else scaled
     return out
 
 
@@ -167,11 +168,9 @@ def strength(
     return 0.0
 
 
-def _ridge(system: System, validation: System | None, ratio: float) -> Solution:
+def _ridge(whole: System, validation: System | None, ratio: float) -> Solution:
     """min |A c - y|^2 + ratio^2 |c|^2, by QR: for many trials."""
-    n = len(system.R)
-    stacked = np.zeros((2 * n, n + 1), order="F")
-    stacked[:n, :n], stacked[:n, n] = system.R, system.z
-    stacked[n:, :n] = ratio * np.eye(n)
-    R = triangle(stacked)
-    return Solution(solve_triangular(R[:n, :n], R[:n, n]), None, {})
+    R = whole.beside()
+    n = len(R)
+    absorb_diagonal(R, np.full(n, ratio))
+    return Solution(solve_triangular(R[:, :n], R[:, n]), None, {})

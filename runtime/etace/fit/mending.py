@@ -52,6 +52,10 @@ def mended(
 
     solved: of the factors alone, whose parameters the model has
     """
+    if any(
+        f.packed is not None for f in factors.values()
+    ):  # memory has no room for another solution
+        return solved
     each = species_of(model, train)
     bound = compression.bound(model, train)
     more = compression.targets(model, train, each)
