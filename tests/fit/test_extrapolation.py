@@ -168,7 +168,17 @@ def test_fit_and_run_speak_of_it(tmp_path, monkeypatch):
     def call(*arguments):
         return CliRunner().invoke(app, [str(a) for a in arguments])
 
-    options = ("--train", few, "--test", few, "--no-virial", "--no-report", "--allow-holes", "-o", model)
+    options = (
+        "--train",
+        few,
+        "--test",
+        few,
+        "--no-virial",
+        "--no-report",
+        "--allow-holes",
+        "-o",
+        model,
+    )
     done = call("fit", spec, *options, "--committee", 4, "--seed", 3)
     assert done.exit_code == 0 and "extrapolation grade of the test set: at most " in done.stderr
     facts = json.loads(call("info", model, "--json").stdout)

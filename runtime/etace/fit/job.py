@@ -152,6 +152,9 @@ def run(
     goals = _goals(model, parts, seen, settings, weights)
     if by_fold:
         goals = with_folds(goals, left_out)
+    elif _core(settings) and model.length_basis <= PAIR_OF_FACTORS:
+        # by one fold `mending` sees what it does to data
+        goals = with_folds(goals, [0 if f == 0 else ALWAYS for f in left_out])
     shape = plan(model, goals, weights)
     if by_fold and shape.joining is Joining.FOLDS:
         by_fold = False
@@ -171,9 +174,10 @@ def run(
     model.set_linear_parameters(solved.c)
     if _core(settings):
         progress.begin("close atoms")
-        solved = mending.mended(model, train, seen, factors, solved, weights, prior, chosen, cores)
+        solved, factors = mending.mended(
+            model, train, seen, factors, solved, weights, prior, chosen, cores
+        )
         progress.done("close atoms", "kept apart")
-    del factors  # the largest arrays of a fit
     figures = ", ".join(f"{k} {v:.4g}" for k, v in solved.notes.items())
     progress.done("solve", figures)
     progress.note(f"{settings.solver}: {figures}")
@@ -247,11 +251,6 @@ def _goals(
     goals = targets([*train, *held], settings.kinds, weights, walls)
     for k in range(len(train), len(train) + len(held)):
         goals[k] = replace(goals[k], split="validation")
-    if (
-        walls and model.length_basis <= PAIR_OF_FACTORS
-    ):  # by one fold `mending` sees what it does to data
-        left = [*folds(train), *[ALWAYS] * (len(goals) - len(train))]
-        goals = [replace(t, fold=0 if f == 0 else ALWAYS) for t, f in zip(goals, left, strict=True)]
     if settings.split_rule == OLD_RULE:
         return held_out(goals, settings.valid_fraction, settings.split_seed)
     return goals

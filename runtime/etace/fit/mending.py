@@ -13,7 +13,7 @@ from typing import Any
 from etace.data import Labelled
 from etace.domain import Ranges
 from etace.fit import compression
-from etace.fit.factors import Factors
+from etace.fit.factors import Factor, Factors, Key
 from etace.fit.fitting import Solved, solve
 from etace.fit.holes import PARTS, Hole, of_dimers, of_packings
 from etace.fit.packings import compressed
@@ -47,15 +47,13 @@ def mended(
     prior: Prior,
     solver: Solver,
     cores: int,
-) -> Solved:
-    """Solved again with what keeps atoms apart; the model has its parameters.
+) -> tuple[Solved, dict[Key, Factor]]:
+    """(solved again with what keeps atoms apart, factors with its rows); the model has the parameters.
 
     solved: of the factors alone, whose parameters the model has
     """
-    if any(
-        f.packed is not None for f in factors.values()
-    ):  # memory has no room for another solution
-        return solved
+    if any(f.packed is not None for f in factors.values()):  # memory has no room for more
+        return solved, dict(factors)
     each = species_of(model, train)
     bound = compression.bound(model, train)
     more = compression.targets(model, train, each)
@@ -76,7 +74,7 @@ def mended(
         if not found:
             break
         more = [t for h in found for t in _against(h, each, bound)]
-    return solved
+    return solved, dict(factors)
 
 
 def left(model: Any, train: Sequence[Labelled], seen: Ranges) -> list[Hole]:
