@@ -49,3 +49,8 @@ def test_copies_go_together_and_atoms_alone_stay():
     assert found[11] == found[3] >= 0
     assert found[12] == found[0]  # a copy of the first, under another config type
     assert folds(data[:1]) == [ALWAYS]
+
+
+def test_config_types_of_one_structure_are_dealt_out_together():
+    data = [labelled(s.atoms, f"frame {k}") for k, s in enumerate(frames(20))]
+    assert sorted(Counter(folds(data)).values()) == [4] * COUNT

@@ -82,7 +82,9 @@ def command(
     ] = "large",
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.1, help="For choosing the size; then nothing larger is tried."),
+        typer.Option(
+            min=0.1, help="About how long a fit of a default spec may take: bounds its size."
+        ),
     ] = None,
     e0: Annotated[
         str,

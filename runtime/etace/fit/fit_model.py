@@ -175,7 +175,7 @@ def fit_model(
         atoms.calc = found.model.calculator()
 
     spec: an `.etace` file; or elements, `"Si,O"` or a list, for a default model, as large as the data
-        are good for, size (small, medium, large) and minutes (of choosing) at most; with e0: auto, isolated, lsq, zero, or `"Si=-1.0,O=-2.0"` (eV)
+        are good for, size (small, medium, large) at most, and about minutes of work; with e0: auto, isolated, lsq, zero, or `"Si=-1.0,O=-2.0"` (eV)
     train, test: files, as for `etace.data.read`, or lists of `ase.Atoms` with labels in their
         calculator, `info` or `arrays` (energy eV, forces [N, 3] eV/Å, virial [3, 3] eV or stress eV/Å³),
         or of `etace.data.Labelled`

@@ -1,8 +1,8 @@
 """Folds of a cross-validation: which part of the training structures each is left out with.
 
-Every config type is dealt out to the folds alike, so that each fold is a small picture of the whole. Copies of a
-structure stay together. Atoms alone, which tell E0, and config types of one structure are in every
-training part: they are left out with no fold.
+Every config type is dealt out to the folds alike, so that each fold is a small picture of the whole; those of one
+structure are dealt out together. Copies of a structure stay together. Atoms alone, which tell E0, are in every training
+part: they are left out with no fold.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from etace.fit.assemble import Target
 
 COUNT = 5
 ALWAYS = -1  # the fold of what is left out with none
+SINGLE = ""  # in place of the names of config types of one structure
 
 
 def folds(structures: Sequence[Labelled], seed: int = 0, count: int = COUNT) -> list[int]:
@@ -28,15 +29,16 @@ def folds(structures: Sequence[Labelled], seed: int = 0, count: int = COUNT) -> 
     """
     copies = {k: group[0] for group in duplicates(structures) for k in group}
     sizes = Counter(s.group for s in structures)
+    name = [s.group if sizes[s.group] > 1 else SINGLE for s in structures]
     rank = _ranks(structures)
     draws = params.normal(seed, "folds", (len(structures),))
     out = [ALWAYS] * len(structures)
     start = 0
-    for config_type in sorted(sizes):
+    for config_type in sorted(set(name)):
         own = sorted(
             (
                 k for k, s in enumerate(structures)
-                if s.group == config_type and copies.get(k, k) == k and not isolated(s.atoms)
+                if name[k] == config_type and copies.get(k, k) == k and not isolated(s.atoms)
             ),
             key=lambda k: draws[rank[k]],
         )  # fmt: skip

@@ -45,6 +45,7 @@ ATOMS = 20_000  # that are looked at; of more, a part of every config type is dr
 FEWEST = 8  # structures to divide into folds
 GROWING = 0.05  # power of the columns by which errors still must fall for a larger size
 FULL = 0.5  # part of the columns of a size from which it counts as used up
+SHARE = 0.5  # of the minutes: the rest is for the fit itself
 ROOM = 3_000_000_000  # bytes of sums by config type
 
 
@@ -119,7 +120,7 @@ def choose(
     """The shape for these training structures, and weights of config types if they were not given.
 
     energies: of single atoms, eV; bound: small, medium or large, what it may grow to; seed: of folds and of
-    what is drawn from many structures; minutes: from now, after which nothing larger is tried
+    what is drawn from many structures; minutes: that the whole fit may take, of which the choice takes about half: then nothing larger is tried
     """
     defaults = compiler("defaults")
 
@@ -127,7 +128,7 @@ def choose(
     some = _sample(structures, seed)
     places = folds(some, seed)
     rows = sum(_rows(s, kinds) for s in some)
-    until = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    until = math.inf if minutes is None else time.monotonic() + SHARE * 60 * minutes
     search = _Search(
         elements, energies, some, places, kinds, prior, repulsion, cores, backend, tell, until,
         weights or Weights(), rows,

@@ -44,13 +44,16 @@ class Validation:
         self.folds = sorted({k.fold for k in moments if k.fold >= 0})
         self.rows: dict[tuple[int, str], int] = defaultdict(int)
         self.kinds: dict[tuple[int, str], np.ndarray] = {}
-        self.weighted: dict[int, np.ndarray] = {}
+        self.weighted: dict[int, np.ndarray] = {}  # where config types have weights of their own
+        self.factors = {k.kind: weights(k.group, k.kind) ** 2 for k in moments}
+        alike = all(weights(k.group, k.kind) ** 2 == self.factors[k.kind] for k in moments)
         for key, own in moments.items():
             at = key.fold, key.kind
             self.rows[at] += own.rows
             self.kinds[at] = own.square if at not in self.kinds else self.kinds[at] + own.square
-            square = weights(key.group, key.kind) ** 2 * own.square
-            self.weighted[key.fold] = self.weighted.get(key.fold, 0.0) + square
+            if not alike:
+                square = weights(key.group, key.kind) ** 2 * own.square
+                self.weighted[key.fold] = self.weighted.get(key.fold, 0.0) + square
 
     def best(self, columns: np.ndarray) -> Errors:
         """With the ridge that suits best, whatever it is."""
@@ -67,12 +70,17 @@ class Validation:
         both = np.append(columns, len(self.gamma))
         at = np.ix_(both, both)
         g2 = self.gamma[columns] ** 2
-        whole = sum(square[at] for square in self.weighted.values())
+        kinds = {k: square[at] for k, square in self.kinds.items()}
+        weighted = {f: square[at] for f, square in self.weighted.items()}
+        if not weighted:
+            for (fold, kind), square in kinds.items():
+                weighted[fold] = weighted.get(fold, 0.0) + self.factors[kind] * square
+        whole = sum(weighted.values())
         strength = ridge * (float(np.mean(np.diag(whole)[:-1] / g2)) or 1.0) * g2
         chosen = self.folds[:folds]
 
         def without(fold: int) -> tuple[np.ndarray, float]:
-            own = self.weighted[fold][at]
+            own = weighted[fold]
             x = np.append(_solve(whole - own, strength), -1.0)
             return x, max(float(x @ own @ x), 0.0)
 
@@ -81,10 +89,10 @@ class Validation:
         left: dict[str, float] = defaultdict(float)
         seen: dict[str, float] = defaultdict(float)
         rows: dict[str, int] = defaultdict(int)
-        for (own, kind), square in self.kinds.items():
+        for (own, kind), square in kinds.items():
             if own < 0 or (folds and own not in chosen):
                 continue
-            sums = np.maximum(np.einsum("ki,ki->k", X @ square[at], X), 0.0)
+            sums = np.maximum(np.einsum("ki,ki->k", X @ square, X), 0.0)
             rows[kind] += self.rows[own, kind]
             for fold, value in zip(chosen, sums, strict=True):
                 out = left if own == fold else seen
