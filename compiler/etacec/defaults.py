@@ -35,7 +35,7 @@ class Size:
     columns: int
 
 
-SIZES = {"small": Size(3, 350, 3000), "medium": Size(4, 1700, 5500), "large": Size(4, 3500, 8000)}
+SIZES = {"small": Size(3, 350, 2000), "medium": Size(4, 1700, 4000), "large": Size(4, 3500, 6000)}
 
 
 @dataclass(frozen=True)

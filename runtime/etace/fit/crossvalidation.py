@@ -18,11 +18,11 @@ import numpy as np
 from etace import params
 from etace.committee import CommitteeResult, Spread
 from etace.data import Labelled
-from etace.fit.factors import Factors
+from etace.fit.factors import JOINED, Factor, Factors, Key, joined
 from etace.fit.fitting import Solved, solve
 from etace.fit.folds import ALWAYS
 from etace.fit.priors import Prior
-from etace.fit.solve import evidence
+from etace.fit.solve import known
 from etace.fit.solvers import Solver
 from etace.fit.tables import Comparison, beside
 from etace.fit.weights import Weights
@@ -64,8 +64,9 @@ def heldout(
     solver = solver if solved is None else fixed(solver, solved)
     out: list[Held | None] = [None] * len(structures)
     other = copy.copy(model)
+    each = by_fold(factors, weights)  # else every fold would join the factors of all kinds anew
     for fold in sorted(set(folds) - {ALWAYS}):
-        rest = {key: own for key, own in factors.items() if key.fold != fold}
+        rest = {key: own for key, own in each.items() if key.fold != fold}
         part = solve(model, rest, weights, prior, solver)
         other.set_linear_parameters(part.c)
         other.set_committee(draw(part, members, seed))
@@ -80,12 +81,21 @@ def heldout(
     return out
 
 
+def by_fold(factors: Factors, weights: Weights) -> dict[Key, Factor]:
+    """One factor for each fold, of its rows times their weights."""
+    out: dict[Key, Factor] = {}
+    for split, fold in sorted({(key.split, key.fold) for key in factors}):
+        own = {k: f for k, f in factors.items() if (k.split, k.fold) == (split, fold)}
+        out |= joined(own, lambda k: weights(k.group, k.kind), Key(split, "", JOINED, fold))
+    return out
+
+
 def fixed(solver: Solver, solved: Solved) -> Solver:
     """A solver whose noise and prior scale are those that a fit has found; the solver itself where it has not both."""
     noise, scale = (solved.notes.get(name) for name in ("noise", "prior scale"))
     if solved.posterior is None or noise is None or scale is None:
         return solver
-    return partial(evidence, noise=noise, prior_scale=scale)
+    return partial(known, noise=noise, prior_scale=scale)
 
 
 def draw(solved: Solved, size: int, seed: int) -> np.ndarray | None:

@@ -8,7 +8,7 @@ and sizes are chosen after the rows have gone by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -272,7 +272,20 @@ def system(factors: Factors, weight: Callable[[Key], float]) -> System:
             return _Packed.of(alone.packed, rows)
         if alone.triangular:
             return _parted(alone.R, rows)
-    columns = used[0][1].R.shape[1] if used else 0
+    return _parted(_together(parts, used[0][1].R.shape[1] if used else 0), rows)
+
+
+def joined(factors: Factors, weight: Callable[[Key], float], key: Key) -> dict[Key, Factor]:
+    """Their rows times their weights in one factor, under a key; nothing where there are none. They are not spent."""
+    parts = [(w, factors[k]) for k in sorted(factors) if (w := weight(k)) > 0]
+    if not parts:
+        return {}
+    R = _together(parts, parts[0][1].R.shape[1])
+    return {key: Factor(sum(f.rows for _, f in parts), R)}
+
+
+def _together(parts: Sequence[tuple[float, Factor]], columns: int) -> np.ndarray:
+    """[columns, columns]: R of all rows times their weights."""
     R = np.zeros((columns, columns), order="F")
     tall = [(w, f.R) for w, f in parts if f.triangular]
     few = [w * f.R for w, f in parts if not f.triangular]
@@ -282,7 +295,7 @@ def system(factors: Factors, weight: Callable[[Key], float]) -> System:
         absorb_triangle(R, own, w)
     if few:
         absorb(R, np.asfortranarray(np.concatenate(few)))
-    return _parted(R, rows)
+    return R
 
 
 def _parted(R: np.ndarray, rows: int, rest: float = 0.0) -> System:

@@ -123,11 +123,29 @@ def evidence(
         "prior scale": float(np.sqrt(v0)),
         "log evidence": log_evidence,
     }
+    return _posterior(system.beside(own), q, float(np.sqrt(q * v0)), float(s[0]), r < P, notes)
+
+
+def known(
+    system: System, validation: System | None = None, *, noise: float, prior_scale: float
+) -> Solution:
+    """The same where both standard deviations are known: one QR, and no evidence, rank or condition."""
+    R = system.beside()
+    notes = {"noise": noise, "prior scale": prior_scale}
+    largest = float(np.linalg.norm(R[:, :-1]))
+    return _posterior(R, (noise / prior_scale) ** 2, noise, largest, True, notes)
+
+
+def _posterior(
+    T: np.ndarray, q: float, noise: float, largest: float, singular: bool, notes: dict[str, float]
+) -> Solution:
+    """T: [R, z], overwritten; largest: singular value of R; singular: whether some are rounding"""
     # (R^T R / ve + 1 / v0)^-1 = ve (T^T T)^-1; what is below the rank is rounding, and stays 0
-    T, least = system.beside(own), float(s[0]) * np.finfo(float).eps * P if r < P else 0.0
+    P = len(T)
+    least = largest * np.finfo(float).eps * P if singular else 0.0
     absorb_diagonal(T, np.full(P, max(np.sqrt(q), least)))
     c = solve_triangular(T[:, :P], T[:, P], check_finite=False)
-    return Solution(c, Triangular(T[:, :P], float(np.sqrt(q * v0))), notes)
+    return Solution(c, Triangular(T[:, :P], noise), notes)
 
 
 def golden(f: Callable[[float], float], a: float, b: float, steps: int = 60) -> float:
