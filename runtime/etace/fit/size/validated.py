@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from threadpoolctl import threadpool_limits
 
 from etace.fit.factors import KINDS
 from etace.fit.size.moments import Moments
 from etace.fit.weights import Weights
-from etace.parallel import ordered
 
 TINY = 1e-13  # of a diagonal of ones: the least that keeps a Cholesky factor real
 FEW = 2  # folds for a rough answer
@@ -54,6 +54,11 @@ class Validation:
             if not alike:
                 square = weights(key.group, key.kind) ** 2 * own.square
                 self.weighted[key.fold] = self.weighted.get(key.fold, 0.0) + square
+        self.whole = np.zeros_like(next(iter(self.kinds.values())))
+        for square in self.weighted.values():
+            self.whole += square
+        for (_, kind), square in self.kinds.items() if alike else ():
+            self.whole += self.factors[kind] * square
 
     def best(self, columns: np.ndarray) -> Errors:
         """With the ridge that suits best, whatever it is."""
@@ -70,28 +75,27 @@ class Validation:
         both = np.append(columns, len(self.gamma))
         at = np.ix_(both, both)
         g2 = self.gamma[columns] ** 2
-        kinds = {k: square[at] for k, square in self.kinds.items()}
-        weighted = {f: square[at] for f, square in self.weighted.items()}
+        chosen = self.folds[:folds]
+        kinds = {k: square[at] for k, square in self.kinds.items() if k[0] in chosen}
+        weighted = {f: square[at] for f, square in self.weighted.items() if f in chosen}
         if not weighted:
             for (fold, kind), square in kinds.items():
                 weighted[fold] = weighted.get(fold, 0.0) + self.factors[kind] * square
-        whole = sum(weighted.values())
+        whole = self.whole[at]
         strength = ridge * (float(np.mean(np.diag(whole)[:-1] / g2)) or 1.0) * g2
-        chosen = self.folds[:folds]
 
         def without(fold: int) -> tuple[np.ndarray, float]:
             own = weighted[fold]
             x = np.append(_solve(whole - own, strength), -1.0)
             return x, max(float(x @ own @ x), 0.0)
 
-        found = dict(zip(chosen, ordered(without, chosen, self.cores), strict=True))
+        with threadpool_limits(self.cores, user_api="blas"):
+            found = {fold: without(fold) for fold in chosen}
         X = np.array([x for x, _ in found.values()])
         left: dict[str, float] = defaultdict(float)
         seen: dict[str, float] = defaultdict(float)
         rows: dict[str, int] = defaultdict(int)
         for (own, kind), square in kinds.items():
-            if own < 0 or (folds and own not in chosen):
-                continue
             sums = np.maximum(np.einsum("ki,ki->k", X @ square, X), 0.0)
             rows[kind] += self.rows[own, kind]
             for fold, value in zip(chosen, sums, strict=True):
