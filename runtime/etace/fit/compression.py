@@ -34,11 +34,11 @@ GROUP = "dense packings"
 SEED = 20
 DENSE = (0.22, 0.9)  # V / V0, evenly in the logarithm
 REACH = 6.0  # Å, of the repulsion
-STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of all weights
+STRENGTHS = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)  # of all weights
 WEAK = 0.03  # where there is nothing to mend
 WORSE = {
-    "energy": 0.05,
-    "forces": 0.01,
+    "energy": 0.08,
+    "forces": 0.03,
 }  # that errors of what is not fitted may grow, or their own uncertainty
 STRENGTH = 0.3  # weight of forces that are off by their own size, before that of all forces
 SOFT = 50.0  # eV/Å: smaller forces have the weight of these

@@ -1,11 +1,13 @@
 """From a fit of the data to one whose atoms push each other apart: dense packings, then the holes that are left.
 
-Each round adds rows for what is wrong, as strong as the data let them be, and solves again. Every round looks at
-packings of its own, and so does whoever asks afterwards (`left`).
+Dense packings get the smallest weight that leaves no hole. Where that is more than the data bear, rounds add rows for
+the holes that are left, as strong as the data let them be. Every solution is judged by packings of its own, and so does
+whoever asks afterwards (`left`).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 from etace.data import Labelled
 from etace.domain import Ranges
 from etace.fit import compression
+from etace.fit.crossvalidation import fixed
 from etace.fit.factors import Factor, Factors, Key
 from etace.fit.fitting import Solved, solve
 from etace.fit.holes import PARTS, Hole, of_dimers, of_packings
@@ -24,7 +27,8 @@ from etace.fit.volumes import volumes
 from etace.fit.weights import Weights
 from etace.report.dimers import dimers
 
-ROUNDS = 3  # that mend holes
+ROUNDS = 5  # that mend holes
+SETS = 2  # of packings that each looks at, so that fewer are left for others to find
 SEED = 40  # of the packings of the first
 FRESH = 60  # of those that nothing was mended by
 HARDER = 3.0  # weight of a hole over that of other packings
@@ -58,28 +62,49 @@ def mended(
     bound = compression.bound(model, train)
     more = compression.targets(model, train, each)
     data, first = factors, solved
-    found = _holes(model, each, seen, SEED)
-    for k in range(ROUNDS + 1):
-        rows = compression.rows(model, more, cores)
-        strength = (
-            compression.strength(model, data, factors, rows, weights, prior, first) if found
-            else compression.WEAK  # no more than a fit without holes needs
-        )  # fmt: skip
-        if not strength:
-            break
-        factors = compression.joined(factors, rows, strength)
-        solved = solve(model, factors, weights, prior, solver)
+    # noise and prior scale are those of the data: rows of packings are many, and fitted all too well
+    again = fixed(solver, first)
+
+    sets = itertools.count()
+
+    def solve_with(more: Factors, strength: float) -> list[Hole]:
+        nonlocal solved, factors
+        factors = compression.joined(factors, more, strength)
+        solved = solve(model, factors, weights, prior, again)
         model.set_linear_parameters(solved.c)
-        found = _holes(model, each, seen, SEED + k + 1) if k < ROUNDS else []
+        return _in_sets(model, each, seen, next(sets))
+
+    def bearable(more: Factors) -> float:
+        return compression.strength(model, data, factors, more, weights, prior, first)
+
+    found = _in_sets(model, each, seen, next(sets))
+    rows = compression.rows(model, more, cores)
+    most = bearable(rows) if found else compression.WEAK  # a fit without holes needs no more
+    for strength in sorted(s for s in compression.STRENGTHS if s <= most):
+        factors = data
+        found = solve_with(rows, strength)
         if not found:
             break
-        more = [t for h in found for t in _against(h, each, bound)]
-    return solved, dict(factors)
+    for _ in range(ROUNDS):
+        if not found or not most:
+            break
+        rows = compression.rows(model, [t for h in found for t in _against(h, each, bound)], cores)
+        most = bearable(rows)
+        if most:
+            found = solve_with(rows, most)
+    return replace(solved, notes={**solved.notes, **first.notes}), dict(factors)
 
 
 def left(model: Any, train: Sequence[Labelled], seen: Ranges) -> list[Hole]:
     """Holes in packings that nothing was mended by, and in dimers."""
     return _holes(model, species_of(model, train), seen, FRESH)
+
+
+def _in_sets(model: Any, each: Mapping[str, float], seen: Ranges, round_: int) -> list[Hole]:
+    """Of a round's own packings."""
+    own = range(SEED + SETS * round_, SEED + SETS * (round_ + 1))
+    found = [h for seed in own for h in of_packings(model, each, seed)]
+    return [*of_dimers(dimers(model, seen)), *found]
 
 
 def _holes(model: Any, each: Mapping[str, float], seen: Ranges, seed: int) -> list[Hole]:
