@@ -26,8 +26,8 @@ def size_figure(choice: Choice) -> tuple[Any, str]:
     for name, colour in (("rmse", style.TEST), ("train", style.TRAIN)):
         label = "left out" if name == "rmse" else "fitted"
         y = [1e3 * getattr(s.errors, name).get(kind, float("nan")) for s in steps]
-        forces.loglog(x, y, "o-", ms=3, color=colour, label=label)
-    energies.loglog(x, [1e3 * s.errors.median for s in steps], "o-", ms=3, color=style.TEST)
+        forces.plot(x, y, "o-", ms=3, color=colour, label=label)
+    energies.plot(x, [1e3 * s.errors.median for s in steps], "o-", ms=3, color=style.TEST)
     if choice.step is not None:
         for axes in (forces, energies):
             axes.axvline(choice.step.columns, color=style.INK, lw=0.8, alpha=0.6)
@@ -36,6 +36,7 @@ def size_figure(choice: Choice) -> tuple[Any, str]:
     energies.set(xlabel="columns", ylabel="median |energy error|, meV/√N")
     forces.legend()
     for axes in (forces, energies):
+        style.logarithmic(axes)
         axes.grid(True)
     caption = (
         "Five-fold cross-validation on the training set. The line is the model that was chosen: the smallest "

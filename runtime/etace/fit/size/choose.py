@@ -40,6 +40,7 @@ from etace.words import count
 L_WEIGHTS = (1.5, 1.0, 0.75)
 LONGER = 1.2  # a cutoff that is tried, times the default one
 GAIN = 0.05  # by which the logarithm of errors must fall for it
+SAME = 1.1  # columns that count as as many
 SCOUT = 100  # functions of each species of the models that answer the first questions, for each neighbour species
 ATOMS = 20_000  # that are looked at; of more, a part of every config type is drawn
 FEWEST = 8  # structures to divide into folds
@@ -168,14 +169,14 @@ def _scouted(search: _Search, size: Any) -> tuple[float, float, Step]:
 
     tried = {w: walked(w, 1.0) for w in L_WEIGHTS if not (search.stages and search.late())}
     where = min(path[-1].columns for path in tried.values())
-    best = min(tried, key=lambda w: _at(tried[w], where))
-    shown = ", ".join(f"{w:g}: {math.exp(_at(p, where, False)):.4g}" for w, p in tried.items())
-    search.say(f"size: error at {where} columns by l weight: {shown} (eV/Å)")
+    best = min(tried, key=lambda w: _best(tried[w], where).score)
+    shown = ", ".join(f"{w:g}: {1e3 * _best(p, where).force:.4g}" for w, p in tried.items())
+    search.say(f"size: error of up to {where} columns by l weight: {shown} {_unit(search)}")
     path, reach = tried[best], 1.0
     if not search.late():
         longer = walked(best, LONGER)
         where = min(path[-1].columns, longer[-1].columns)
-        if _at(longer, where) < _at(path, where) - GAIN:
+        if _best(longer, where).score < _best(path, where).score - GAIN:
             path, reach = longer, LONGER
             search.say(f"size: a cutoff {LONGER:g} times as long is better by more than 5 %")
     return best, reach, smallest(path)
@@ -289,10 +290,15 @@ def _rows(s: Labelled, kinds: Sequence[str]) -> int:
     return sum(n for kind, n in own.items() if kind in kinds and getattr(s, kind) is not None)
 
 
-def _at(path: Sequence[Step], columns: int, score: bool = True) -> float:
-    """The score (or the logarithm of the error) at a number of columns, between the steps of a path."""
-    y = [s.score if score else math.log(max(s.force, 1e-12)) for s in path]
-    return float(np.interp(math.log(columns), [math.log(s.columns) for s in path], y))
+def _best(path: Sequence[Step], columns: int) -> Step:
+    """The step of the least score, of so many columns at most."""
+    few = [s for s in path if s.columns <= SAME * columns] or [path[0]]
+    return min(few, key=lambda s: s.score)
+
+
+def _unit(search: _Search) -> str:
+    labelled = any(s.forces is not None for s in search.data)
+    return "meV/Å" if labelled and "forces" in search.kinds else "meV/√N"
 
 
 def _errors(step: Step) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from etace.fit.size.columns import Columns
-from etace.fit.size.validated import FEW, Errors, Validation
+from etace.fit.size.validated import Errors, Validation, few
 
 MARGIN = 0.03  # of the best error: what is within it is as good
 STEPS = (
@@ -54,7 +54,7 @@ def grow(
     """
     first = start.degrees if start else _first(top)
     own = columns.of(first)
-    errors = validation.best(own)
+    errors = validation.better(own, start.errors.ridge) if start else validation.best(own)
     path = [Step(first, len(own), errors)]
     best, idle = path[-1].score, 0
     while idle < patience and not stop():
@@ -65,8 +65,9 @@ def grow(
             break
         # which step pays is asked of few folds; what it gives, of all
         own = columns.of(now.degrees)
-        before = Step(now.degrees, len(own), validation.errors(own, ridge, FEW)).score
-        tried = [Step(d, len(c), validation.errors(c, ridge, FEW)) for d, c in larger.items()]
+        some = few(own)
+        before = Step(now.degrees, len(own), validation.errors(own, ridge, some)).score
+        tried = [Step(d, len(c), validation.errors(c, ridge, some)) for d, c in larger.items()]
         step = min(tried, key=lambda s: (s.score - before) / math.log(s.columns / now.columns))
         errors = validation.better(larger[step.degrees], ridge)
         path.append(Step(step.degrees, step.columns, errors))

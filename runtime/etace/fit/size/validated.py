@@ -15,7 +15,7 @@ from etace.fit.size.moments import Moments
 from etace.fit.weights import Weights
 
 TINY = 1e-13  # of a diagonal of ones: the least that keeps a Cholesky factor real
-FEW = 2  # folds for a rough answer
+MANY = 1500  # columns from which a rough answer takes one fold, not two
 LEAST = 1e-14  # relative ridge: products of columns know no better
 RIDGES = tuple(float(q) for q in np.geomspace(1e-13, 1e-3, 6))  # where nothing is known
 
@@ -34,6 +34,11 @@ class Errors:
     residuals: Mapping[tuple[str, str], np.ndarray]
     loss: float
     ridge: float
+
+
+def few(columns: np.ndarray) -> int:
+    """Folds for a rough answer."""
+    return 1 if len(columns) > MANY else 2
 
 
 class Validation:
@@ -67,7 +72,7 @@ class Validation:
     def better(self, columns: np.ndarray, ridge: float) -> Errors:
         """With this ridge, or one ten times as large or small if that is better."""
         near = sorted({max(ridge * f, LEAST) for f in (1.0, 0.1, 10.0)})
-        brief = {q: self.errors(columns, q, FEW).loss for q in near}
+        brief = {q: self.errors(columns, q, few(columns)).loss for q in near}
         return self.errors(columns, min(near, key=lambda q: brief[q]))
 
     def errors(self, columns: np.ndarray, ridge: float, folds: int | None = None) -> Errors:
@@ -110,7 +115,7 @@ class Validation:
         there, others = [k for k in KINDS if k in left], len(chosen) - 1
         return Errors(
             {k: float(np.sqrt(left[k] / rows[k])) for k in there},
-            {k: float(np.sqrt(seen[k] / (others * rows[k]))) for k in there},
+            {k: float(np.sqrt(seen[k] / (others * rows[k]))) for k in there if others},
             float(np.median(np.concatenate(energies))) if energies else float("nan"),
             joined, sum(loss for _, loss in found.values()), ridge,
         )  # fmt: skip
