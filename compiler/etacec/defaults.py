@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -122,8 +122,8 @@ def top(elements: Sequence[str], functions: int, order: int, l_weight: float) ->
 
 
 def grown(elements: Sequence[str], shape: Shape, size: Size, columns: int) -> Shape:
-    """The largest in the proportions of a shape, with one order more if there is one, within a size and a number
-    of columns; the shape itself at least."""
+    """The largest about in the proportions of a shape, with one order more if there is one, within a size and a
+    number of columns; the shape itself at least."""
     most, names = min(size.functions, min(size.columns, columns) // len(elements)), tuple(elements)
     best, factor = shape, 1.0
     while factor < 20:
@@ -131,6 +131,16 @@ def grown(elements: Sequence[str], shape: Shape, size: Size, columns: int) -> Sh
         if sum(by_order(names, own)) > most:
             break
         best, factor = own, factor * 1.04
+    left = set(range(best.order))
+    while left:  # degrees are whole: there may be room for more of some
+        for k in sorted(left):
+            own = replace(best, degrees=tuple(d + (i == k) for i, d in enumerate(best.degrees)))
+            found = by_order(names, own)
+            far = k == 0 and best.order > 1 and own.degrees[0] > own.degrees[1] + FURTHER
+            if sum(found) <= most and found[k + 1] <= PART[k] * most and not far:
+                best = own
+            else:
+                left.discard(k)
     return best
 
 
