@@ -30,16 +30,22 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def fitted(*more):
-    options = ["fit", "m.etace", "--train", "few.xyz", "-o", "m.safetensors", *LIGHT, *more]
+def fitted(*more, of=("m.etace",)):
+    options = ["fit", *of, "--train", "few.xyz", "-o", "m.safetensors", *LIGHT, *more]
     return CliRunner().invoke(app, options)
 
 
 def test_holes_have_an_exit_code_and_a_file_of_their_own(here):
-    done = fitted("--no-repulsion")
+    default = ("--elements", "Si,O", "--size", "small", "--force")
+    done = fitted("--no-repulsion", of=default)
     assert done.exit_code == 3, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert "m.holes.xyz" in last and "--allow-holes" in last
+    assert fitted("--no-repulsion", "--allow-holes", of=default).exit_code == 0
+    Path("m.etace").write_text(SPEC)
+    done = fitted("--no-repulsion")
+    assert done.exit_code == 0, done.stderr
+    assert "holes, where atoms pull together" in done.stderr.strip().splitlines()[-1]
     shown = read_frames("m.holes.xyz", ":")
     assert is_ours("m.holes.xyz") and all(a.info["hole"] for a in shown)
     about = read_model(Path("m.safetensors"))[1]["card"]["holes"]

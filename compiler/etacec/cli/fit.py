@@ -354,7 +354,7 @@ def _fit(
     repeated: Path | None,
     force: bool,
 ) -> str:
-    """Fit and write. What is to be said of holes that are not allowed, or empty."""
+    """Fit and write. What a default model is refused for, or empty."""
     from etace.fit.job import run
     from etace.fit.output import HOLES, write_outcome
     from etace.fit.progress import Progress
@@ -394,10 +394,14 @@ def _fit(
         say_written(*files, more=f" in {took:.1f} s", err=True)
         if not outcome.holes or settings.allow_holes:
             return ""
-        return (
+        said = (
             f"{count(len(outcome.holes), 'hole')}, where atoms pull together that should push: look at "
-            f"{beside(settings.output, HOLES)}; --allow-holes accepts the model as it is"
+            f"{beside(settings.output, HOLES)}"
         )
+        if choice is None:  # a spec is its user's: what it cannot do is said
+            typer.echo(f"etace: {said}", err=True)
+            return ""
+        return f"{said}; --allow-holes accepts the model as it is"
     except KeyboardInterrupt:
         kept = beside(settings.output, ".checkpoint")
         more = f"the same command goes on ({kept.name} keeps what is done)"

@@ -138,7 +138,16 @@ def run(
     building.result()
     progress.note(f"design rows: {model.rows_in_use}")
     progress.done("kernels", model.rows_in_use)
-    once = searched([own.structures for own in parts.sets.values()], model.length_basis + 1)
+    left_out, by_fold = folds(train, settings.split_seed), False
+    dense = _core(settings) and settings.packings
+    dealt: list[int] = []  # fold of each training structure, as far as anybody asks for them
+    if settings.committee and settings.calibrate == "folds":
+        dealt, by_fold = left_out, True
+    elif dense and model.length_basis <= PAIR_OF_FACTORS:
+        # by one fold `mending` sees what it does to data
+        dealt = [0 if f == 0 else ALWAYS for f in left_out]
+    sets = [own.structures for own in parts.sets.values()]
+    once = searched(sets, model.length_basis + 1, dealt)
     model.search_once(once)
     progress.begin("distances")
     seen = _distances(model, parts.train)
@@ -147,14 +156,9 @@ def run(
             _distances(model, other)  # what is wrong with it is found now, not after the work
     progress.done("distances", "of all pairs")
     progress.begin("neighbour lists")
-    left_out = folds(train, settings.split_seed)
-    by_fold = bool(settings.committee) and settings.calibrate == "folds"
     goals = _goals(model, parts, seen, settings, weights)
-    if by_fold:
-        goals = with_folds(goals, left_out)
-    elif _core(settings) and model.length_basis <= PAIR_OF_FACTORS:
-        # by one fold `mending` sees what it does to data
-        goals = with_folds(goals, [0 if f == 0 else ALWAYS for f in left_out])
+    if dealt:
+        goals = with_folds(goals, dealt)
     shape = plan(model, goals, weights)
     if by_fold and shape.joining is Joining.FOLDS:
         by_fold = False
@@ -172,7 +176,7 @@ def run(
     weights, prior = tuned(model, factors, weights, prior, settings, progress)
     solved = solve(model, factors, weights, prior, chosen)
     model.set_linear_parameters(solved.c)
-    if _core(settings):
+    if dense:
         progress.begin("close atoms")
         solved, factors = mending.mended(
             model, train, seen, factors, solved, weights, prior, chosen, cores

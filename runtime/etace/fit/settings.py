@@ -32,6 +32,7 @@ class Settings:
     kinds: labels to fit; weights: config type -> kind -> weight
     prior: kind, p, wl, wn, n, blocks (`fit.priors`); solver: name; solver_options: its own
     repulsion: keep close atoms apart, by dimers and dense packings with the energies of ZBL (`fit.mending`)
+    packings: and dense random packings (`fit.compression`), which settings files of before do not ask for
     allow_holes: accept a model that pulls atoms together where no data are (`fit.holes`)
     tune_prior: choose its numbers by evidence; noise_per_kind: one noise scale for each kind
     test_fraction: of the training structures, as a test set; valid_fraction: of the rest, not fitted, by
@@ -62,6 +63,7 @@ class Settings:
     solver: str = "blr"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
     repulsion: bool = True
+    packings: bool = True
     allow_holes: bool = False
     tune_prior: bool = False
     noise_per_kind: bool = False
@@ -145,8 +147,10 @@ def _renamed(found: dict[str, Any]) -> None:
         found.setdefault("split_seed", found.get("seed", 0))
         if given or found.get("calibrate"):
             found.setdefault("split_rule", OLD_RULE)
-    if isinstance(found.get("prior"), dict):  # there was no other n before
-        found["prior"].setdefault("n", "index")
+    prior = found.get("prior")
+    if isinstance(prior, dict) and "n" not in prior:  # there was no other n before, and no packings
+        prior["n"] = "index"
+        found.setdefault("packings", False)
     if isinstance(found.get("calibrate"), bool):
         found["calibrate"] = "validation" if found["calibrate"] else "none"
 

@@ -87,6 +87,7 @@ SETTINGS: Mapping[str, Rule] = {
     "prior": PRIOR,
     "solver": Word(tuple(SOLVERS)),
     "repulsion": Flag(),
+    "packings": Flag(),
     "allow_holes": Flag(),
     "tune_prior": Flag(),
     "noise_per_kind": Flag(),
