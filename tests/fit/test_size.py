@@ -143,6 +143,27 @@ def test_the_choice_is_that_of_the_data_whatever_their_order_and_names():
     assert str(first.step.columns) in said[-1]
 
 
+def test_a_size_is_never_exceeded(monkeypatch):
+    small = defaults.Size(3, 40, 70)
+    monkeypatch.setitem(defaults.SIZES, "small", small)
+    found = choose(("Au", "Cu"), ZERO, alloy(40, ("Au", "Cu")), "small", kinds=("energy", "forces"))
+    assert found.shape.order <= 3
+    assert found.step.columns <= small.columns
+    assert max(s.columns for t in found.stages if t.what == "small" for s in t.steps) <= 70
+
+
+def test_of_many_structures_a_part_is_looked_at_whatever_their_order(monkeypatch):
+    import sys
+
+    module = sys.modules["etace.fit.size.choose"]
+    monkeypatch.setattr(module, "ATOMS", 60)
+    data = alloy(40, ("Cu",))
+    some = module._sample(data, 3)
+    assert 8 <= len(some) < 40
+    again = module._sample(data[::-1], 3)
+    assert {s.source for s in some} == {s.source for s in again}
+
+
 def test_few_structures_are_told_to_be_few():
     for n in (1, 2, 5):
         found = choose(("Au", "Cu"), ZERO, alloy(n, ("Au", "Cu")), "large")

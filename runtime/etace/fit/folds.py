@@ -30,7 +30,7 @@ def folds(structures: Sequence[Labelled], seed: int = 0, count: int = COUNT) -> 
     copies = {k: group[0] for group in duplicates(structures) for k in group}
     sizes = Counter(s.group for s in structures)
     name = [s.group if sizes[s.group] > 1 else SINGLE for s in structures]
-    rank = _ranks(structures)
+    rank = ranks(structures)
     draws = params.normal(seed, "folds", (len(structures),))
     out = [ALWAYS] * len(structures)
     start = 0
@@ -58,7 +58,7 @@ def with_folds(goals: Sequence[Target], of: Sequence[int]) -> list[Target]:
     return [replace(t, fold=of[k] if k < len(of) else ALWAYS) for k, t in enumerate(goals)]
 
 
-def _ranks(structures: Sequence[Labelled]) -> list[int]:
+def ranks(structures: Sequence[Labelled]) -> list[int]:
     """Place of each structure in an order of their own: by what they hold."""
     about = [
         (s.group, len(s.atoms), s.energy or 0.0, s.atoms.positions.tobytes(), k)

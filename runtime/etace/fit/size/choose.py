@@ -25,7 +25,7 @@ from etace.fit import repulsion
 from etace.fit.assemble import plan
 from etace.fit.factors import KINDS
 from etace.fit.fitting import targets
-from etace.fit.folds import ALWAYS, folds
+from etace.fit.folds import ALWAYS, folds, ranks
 from etace.fit.priors import Prior, gamma
 from etace.fit.size.columns import Columns
 from etace.fit.size.moments import Moments, moments
@@ -203,13 +203,8 @@ def _sized(
             top = replace(wide, reach=reach)
         began = time.monotonic()
         columns, validation, sums, g = _pass(search, top, f"size {name}")
-        own = grow(
-            columns,
-            validation,
-            top.degrees,
-            start if fits(start, top.degrees) else None,
-            stop=search.late,
-        )
+        first = start if fits(start, top.degrees) and start.columns <= most else None
+        own = grow(columns, validation, top.degrees, first, most=most, stop=search.late)
         if weigh and not path:
             better = by_config_type(sums, columns.of(smallest(own).degrees), validation, g)
             if better is not None:
@@ -275,11 +270,11 @@ def _sample(structures: Sequence[Labelled], seed: int) -> list[Labelled]:
     atoms = sum(len(s.atoms) for s in structures)
     if atoms <= ATOMS:
         return list(structures)
-    draws = params.normal(seed, "size", (len(structures),))
+    draws, rank = params.normal(seed, "size", (len(structures),)), ranks(structures)
     kept: set[int] = set()
     for group in sorted({s.group for s in structures}):
         own = sorted(
-            (k for k, s in enumerate(structures) if s.group == group), key=lambda k: draws[k]
+            (k for k, s in enumerate(structures) if s.group == group), key=lambda k: draws[rank[k]]
         )
         kept.update(own[: max(FEWEST, math.ceil(len(own) * ATOMS / atoms))])
     return [structures[k] for k in sorted(kept)]
