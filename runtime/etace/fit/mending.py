@@ -8,7 +8,7 @@ whoever asks afterwards (`left`).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +29,8 @@ from etace.report.dimers import dimers
 
 ROUNDS = 5  # that mend holes
 SETS = 2  # of packings that each looks at, so that fewer are left for others to find
-SEED = 40  # of the packings of the first
-FRESH = 60  # of those that nothing was mended by
+FRESH = 39  # of packings that nothing was mended by
+SEED = FRESH + 1  # of the first that something may be; others follow
 HARDER = 3.0  # weight of a hole over that of other packings
 CLOSER = (1.0, 0.8, 0.6)  # distances of a dimer that falls
 
@@ -65,19 +65,19 @@ def mended(
     # noise and prior scale are those of the data: rows of packings are many, and fitted all too well
     again = fixed(solver, first)
 
-    sets = itertools.count()
+    seeds = itertools.count(SEED)
 
     def solve_with(more: Factors, strength: float) -> list[Hole]:
         nonlocal solved, factors
         factors = compression.joined(factors, more, strength)
         solved = solve(model, factors, weights, prior, again)
         model.set_linear_parameters(solved.c)
-        return _in_sets(model, each, seen, next(sets))
+        return _holes(model, each, seen, itertools.islice(seeds, SETS))
 
     def bearable(more: Factors) -> float:
         return compression.strength(model, data, factors, more, weights, prior, first)
 
-    found = _in_sets(model, each, seen, next(sets))
+    found = _holes(model, each, seen, itertools.islice(seeds, SETS))
     rows = compression.rows(model, more, cores)
     most = bearable(rows) if found else compression.WEAK  # a fit without holes needs no more
     for strength in sorted(s for s in compression.STRENGTHS if s <= most):
@@ -97,18 +97,13 @@ def mended(
 
 def left(model: Any, train: Sequence[Labelled], seen: Ranges) -> list[Hole]:
     """Holes in packings that nothing was mended by, and in dimers."""
-    return _holes(model, species_of(model, train), seen, FRESH)
+    return _holes(model, species_of(model, train), seen, (FRESH,))
 
 
-def _in_sets(model: Any, each: Mapping[str, float], seen: Ranges, round_: int) -> list[Hole]:
-    """Of a round's own packings."""
-    own = range(SEED + SETS * round_, SEED + SETS * (round_ + 1))
-    found = [h for seed in own for h in of_packings(model, each, seed)]
+def _holes(model: Any, each: Mapping[str, float], seen: Ranges, seeds: Iterable[int]) -> list[Hole]:
+    """In dimers, and in the packings of these seeds."""
+    found = [h for seed in seeds for h in of_packings(model, each, seed)]
     return [*of_dimers(dimers(model, seen)), *found]
-
-
-def _holes(model: Any, each: Mapping[str, float], seen: Ranges, seed: int) -> list[Hole]:
-    return [*of_dimers(dimers(model, seen)), *of_packings(model, each, seed)]
 
 
 def _against(hole: Hole, each: Mapping[str, float], bound: float) -> list[compression.Target]:

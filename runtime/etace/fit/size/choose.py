@@ -25,7 +25,7 @@ from etace.fit import repulsion
 from etace.fit.assemble import plan
 from etace.fit.factors import KINDS
 from etace.fit.fitting import targets
-from etace.fit.folds import ALWAYS, folds, ranks
+from etace.fit.folds import ALWAYS, folds, ranks, with_folds
 from etace.fit.priors import Prior, gamma
 from etace.fit.size.columns import Columns
 from etace.fit.size.moments import Moments, moments
@@ -121,7 +121,8 @@ def choose(
     """The shape for these training structures, and weights of config types if they were not given.
 
     energies: of single atoms, eV; bound: small, medium or large, what it may grow to; seed: of folds and of
-    what is drawn from many structures; minutes: that the whole fit may take, of which the choice takes about half: then nothing larger is tried
+    what is drawn from many structures; minutes: that the whole fit may take, half of it for the choice, which then
+    tries nothing larger
     """
     defaults = compiler("defaults")
 
@@ -244,8 +245,7 @@ def _pass(
     seen = ranges(model, [s.atoms for s in search.data])
     walls = repulsion.dimers(model, seen) if search.repulsion and "energy" in search.kinds else []
     goals = targets(search.data, search.kinds, search.weights, walls)
-    for k, goal in enumerate(goals):
-        goals[k] = replace(goal, fold=search.places[k] if k < len(search.places) else ALWAYS)
+    goals = with_folds(goals, search.places)
     groups = {t.group for t in goals}
     keys = len(groups) * len({t.fold for t in goals}) * len(search.kinds)
     if keys * 8 * model.length_basis**2 > ROOM:

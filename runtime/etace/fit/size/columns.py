@@ -15,7 +15,7 @@ class Columns:
     """Of a model of the default family: each linear parameter by its order and total degree.
 
     order: [P], factors of the function, 0 of the pair term; degree: [P], its polynomial's degrees and l_weight
-    times its l, summed; spread: [P, 2, species], how often each neighbour species is a factor
+    times its l, summed
     """
 
     def __init__(self, model: Any, l_weight: float):
